@@ -1,0 +1,15 @@
+//! The custom resource types of the operator, and nothing else: no client, no logic beyond reading and merging values.
+//! The YAML beside this crate is generated from here (`make generate`); a test compares the two.
+
+pub mod v1alpha1;
+
+pub use v1alpha1::*;
+
+/// API group of everything this operator defines.
+pub const GROUP: &str = "whatsapp-operator.dev";
+
+/// Label that makes a namespace the home of one company; its value is the company's id.
+pub const COMPANY_LABEL: &str = "whatsapp-operator.dev/company";
+
+/// Label that names the connection an object belongs to. An index only: the owner reference is the truth.
+pub const CONNECTION_LABEL: &str = "whatsapp-operator.dev/connection";

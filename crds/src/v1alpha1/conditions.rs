@@ -1,0 +1,124 @@
+//! Every condition type and every reason, as one vocabulary for status, Events, metrics and logs.
+
+/// The conditions of a connection. True always means good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConditionType {
+    /// The spec can be acted on.
+    Accepted,
+    /// The pod and its browser run.
+    PodReady,
+    /// A phone is linked.
+    Linked,
+    /// WhatsApp's stream is up and events arrive.
+    Connected,
+    /// Messages flow both ways: all of the above.
+    Ready,
+}
+
+impl ConditionType {
+    /// In the order in which one depends on the next; `Ready` is made of the first four.
+    pub const ALL: [Self; 5] = [Self::Accepted, Self::PodReady, Self::Linked, Self::Connected, Self::Ready];
+
+    /// The `type` field of the condition.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::PodReady => "PodReady",
+            Self::Linked => "Linked",
+            Self::Connected => "Connected",
+            Self::Ready => "Ready",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// Why a condition has its status. Stable: alerts and runbooks name these words.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Reason {
+            /// Every reason there is, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The `reason` field of the condition.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// What it means, for people.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The condition holds.
+    AsExpected,
+    /// The spec contradicts itself or the cluster.
+    InvalidSpec,
+    /// The namespace is not labelled as the home of spec.companyId.
+    CompanyMismatch,
+    /// A quota of the namespace does not allow the objects of this connection.
+    QuotaExceeded,
+    /// An object of the needed name exists and belongs to somebody else.
+    NotOwned,
+    /// The pod, its browser or WhatsApp's page is starting.
+    Starting,
+    /// No node fits the pod.
+    Unschedulable,
+    /// The session image cannot be pulled.
+    ImagePull,
+    /// The session container ends again and again.
+    CrashLooping,
+    /// The pod ended and is made again.
+    Replacing,
+    /// The pod's node does not answer.
+    NodeLost,
+    /// The connection is suspended on request.
+    Suspended,
+    /// A QR code waits to be scanned.
+    AwaitingQr,
+    /// A pairing code waits to be typed into the phone.
+    AwaitingPairingCode,
+    /// WhatsApp asks for a passkey on the phone.
+    PasskeyRequired,
+    /// Nobody scanned the QR codes; a new one is made only when asked for.
+    QrIdle,
+    /// The phone removed the link.
+    LoggedOut,
+    /// WhatsApp has banned the account, for a time or for good.
+    Banned,
+    /// The account's chats are being loaded.
+    Syncing,
+    /// The connection to WhatsApp is lost and being made again.
+    Reconnecting,
+    /// WhatsApp Web was opened elsewhere with this link.
+    Conflict,
+    /// Connected by its own account, but nothing arrives.
+    Deaf,
+    /// WhatsApp's page and the injected engine do not fit together.
+    Outdated,
+    /// The session is shutting down in good order.
+    Stopping,
+    /// Nothing was heard from the session yet.
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_camel_case_words_with_a_meaning() {
+        for reason in Reason::ALL {
+            assert!(reason.as_str().chars().all(char::is_alphanumeric));
+            assert!(reason.meaning().ends_with('.'), "{} says nothing", reason.as_str());
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Version `v1alpha1`: one account of WhatsApp, as the platform team wants it and as it is.
+
+mod conditions;
+mod spec;
+mod status;
+
+pub use conditions::{ConditionType, Reason};
+pub use spec::{
+    Link, LinkMethod, NodeLoss, State, Storage, WhatsAppConnection, WhatsAppConnectionSpec, default_storage_size,
+};
+pub use status::{Account, Disconnect, Engine, Phase, PodSummary, WhatsAppConnectionStatus};

@@ -1,0 +1,135 @@
+//! The API's side of the relay: it reads and trims events, writes commands, and looks at status and link codes.
+
+use jiff::Timestamp;
+use redis::AsyncCommands;
+use redis::streams::{StreamId, StreamRangeReply};
+
+use crate::command::Command;
+use crate::endpoint::Redis;
+use crate::envelope::{Envelope, Undecodable};
+use crate::error::RelayError;
+use crate::event::Event;
+use crate::ids::{CompanyId, ConnectionId};
+use crate::names::{LIVE_CHANNELS, Names, STATUS_CHANNELS, WAKE_EVENTS_CHANNELS, company_channel};
+use crate::offset::{Fence, Offset};
+use crate::session_side::{Order, Snapshot};
+use crate::status::{LinkCode, SessionStatus};
+
+/// A command that no pod has read after this many others is not going to be: the stream is kept short.
+const COMMANDS_KEPT: usize = 10_000;
+
+/// An event as it stands in the stream.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its place for ever.
+    pub offset: Offset,
+    /// The place of the one before it, so that a gap is visible.
+    pub previous: Offset,
+    /// The text as written, for the dead letters.
+    pub raw: String,
+}
+
+impl Entry {
+    fn from_stream(entry: &StreamId) -> Self {
+        let text = |field: &str| entry.get::<String>(field).unwrap_or_default();
+        Self {
+            offset: entry.id.parse().unwrap_or(Offset::START),
+            previous: text("p").parse().unwrap_or(Offset::START),
+            raw: text("e"),
+        }
+    }
+
+    /// The event inside. An error makes the entry a dead letter; the stream goes on.
+    pub fn decode(&self) -> Result<Envelope<Event>, Undecodable> {
+        Envelope::decode(&self.raw)
+    }
+}
+
+/// The relay as the API sees it.
+#[derive(Clone)]
+pub struct ApiRelay(Redis);
+
+impl ApiRelay {
+    /// On a connection of a user that may touch all keys of all sessions.
+    #[must_use]
+    pub const fn new(redis: Redis) -> Self {
+        Self(redis)
+    }
+
+    /// Pattern of the channels that say that a stream has events.
+    pub const WAKE_EVENTS: &'static str = WAKE_EVENTS_CHANNELS;
+    /// Pattern of the channels that say that a status changed.
+    pub const STATUS: &'static str = STATUS_CHANNELS;
+    /// Pattern of the channels that carry [`crate::Live`].
+    pub const LIVE: &'static str = LIVE_CHANNELS;
+
+    /// Events after `cursor`, oldest first.
+    pub async fn events(
+        &mut self,
+        connection: ConnectionId,
+        cursor: Offset,
+        most: usize,
+    ) -> Result<Vec<Entry>, RelayError> {
+        let from = cursor.next().to_string();
+        let reply: StreamRangeReply = self.0.xrange_count(Names(connection).events(), from, "+", most).await?;
+        Ok(reply.ids.iter().map(Entry::from_stream).collect())
+    }
+
+    /// Forgets events up to and including `cursor`, which must have been committed.
+    pub async fn trim(&mut self, connection: ConnectionId, cursor: Offset) -> Result<(), RelayError> {
+        let mut command = redis::cmd("XTRIM");
+        command.arg(Names(connection).events()).arg("MINID").arg(cursor.next().to_string());
+        Ok(command.query_async(&mut self.0).await?)
+    }
+
+    /// Leaves a command for the session and wakes it. When this returns, Redis has it.
+    pub async fn send(&mut self, connection: ConnectionId, command: Command, now: Timestamp) -> Result<(), RelayError> {
+        let payload = Envelope::new(now, Fence::default(), Order::Command(command)).encode()?;
+        let names = Names(connection);
+        let mut add = redis::cmd("XADD");
+        add.arg(names.commands()).arg("MAXLEN").arg("~").arg(COMMANDS_KEPT).arg("*").arg("c").arg(payload);
+        let _: String = add.query_async(&mut self.0).await?;
+        // A lost wake-up costs seconds (the pod also looks by itself), never a command.
+        let _: Result<(), _> = self.0.publish(names.wake_commands(), "").await;
+        Ok(())
+    }
+
+    /// The newest status, with the fence under which it was written; nothing when the session never spoke.
+    pub async fn status(&mut self, connection: ConnectionId) -> Result<Option<Envelope<SessionStatus>>, RelayError> {
+        read_status(&mut self.0, connection).await
+    }
+
+    /// The code that links a phone now, if one is shown.
+    pub async fn link(&mut self, connection: ConnectionId) -> Result<Option<LinkCode>, RelayError> {
+        let text: Option<String> = self.0.get(Names(connection).link()).await?;
+        Ok(text.and_then(|text| match Envelope::<Snapshot>::decode(&text).ok()?.payload {
+            Snapshot::Link(code) => Some(code),
+            Snapshot::Status(_) => None,
+        }))
+    }
+
+    /// Tells all replicas of a company's committed event.
+    pub async fn publish_committed(&mut self, company: &CompanyId, payload: &str) -> Result<(), RelayError> {
+        Ok(self.0.publish(company_channel(company), payload).await?)
+    }
+
+    /// Whether Redis answers.
+    pub async fn ping(&mut self) -> Result<(), RelayError> {
+        Ok(redis::cmd("PING").query_async(&mut self.0).await?)
+    }
+}
+
+pub(crate) async fn read_status(
+    redis: &mut Redis,
+    connection: ConnectionId,
+) -> Result<Option<Envelope<SessionStatus>>, RelayError> {
+    let text: Option<String> = redis.get(Names(connection).status()).await?;
+    // A status that cannot be read is as good as none: the next one replaces it.
+    Ok(text.and_then(|text| {
+        let Envelope { header, payload } = Envelope::<Snapshot>::decode(&text).ok()?;
+        match payload {
+            Snapshot::Status(status) => Some(Envelope { header, payload: *status }),
+            Snapshot::Link(_) => None,
+        }
+    }))
+}

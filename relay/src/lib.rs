@@ -1,0 +1,34 @@
+//! What session pods, the operator and the API say to each other through Redis: names, types, streams, lease, rights.
+//! Nothing here knows Kubernetes, WhatsApp's page or HTTP. The contract in words: `docs/architecture.md`.
+
+mod acl;
+mod api_side;
+mod command;
+mod endpoint;
+mod envelope;
+mod error;
+mod event;
+mod ids;
+mod lease;
+mod names;
+mod offset;
+mod operator_side;
+mod session_side;
+mod status;
+mod subscribe;
+
+pub use acl::{Credentials, acl_rules};
+pub use api_side::{ApiRelay, Entry};
+pub use command::{Command, CommandAction, Outcome};
+pub use endpoint::{Endpoint, Redis};
+pub use envelope::{Envelope, Header, Undecodable, VERSION};
+pub use error::RelayError;
+pub use event::{Ack, Chat, Event, Live, Message, StateChange};
+pub use ids::{ChatId, CompanyId, ConnectionId, InvalidId, MessageId, Phone};
+pub use lease::{Acquired, Lease};
+pub use names::{Names, company_channel};
+pub use offset::{Fence, Offset};
+pub use operator_side::OperatorRelay;
+pub use session_side::SessionRelay;
+pub use status::{Account, Disconnect, EngineVersions, LinkCode, LinkKind, SessionState, SessionStatus};
+pub use subscribe::{Note, subscribe};

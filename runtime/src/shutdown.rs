@@ -1,0 +1,97 @@
+//! Orderly shutdown: SIGTERM or SIGINT asks every task to end; who has not ended in time is left behind, loudly.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The long-lived tasks of a process and the token that asks them to end.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    token: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Shutdown {
+    /// Listens for SIGTERM and SIGINT.
+    pub fn on_signal() -> std::io::Result<Self> {
+        let shutdown = Self::default();
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let token = shutdown.token.clone();
+        tokio::spawn(async move {
+            let name = tokio::select! {
+                _ = term.recv() => "SIGTERM",
+                _ = int.recv() => "SIGINT",
+            };
+            tracing::info!(signal = name, "shutting down");
+            token.cancel();
+        });
+        Ok(shutdown)
+    }
+
+    /// Cancelled when the process is to end.
+    #[must_use]
+    pub fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
+    /// Asks everybody to end.
+    pub fn begin(&self) {
+        self.token.cancel();
+    }
+
+    /// Runs a task that must live as long as the process: when it ends by itself or fails, the process shuts down,
+    /// because half a process that looks healthy is worse than a restart.
+    pub fn spawn<F, E>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        let (token, handle) = (self.token.clone(), tokio::spawn(task));
+        self.tasks.spawn(async move {
+            match handle.await {
+                Ok(Ok(())) if token.is_cancelled() => tracing::debug!(task = name, "ended"),
+                Ok(Ok(())) => tracing::error!(task = name, "ended by itself"),
+                Ok(Err(error)) => tracing::error!(task = name, %error, "failed"),
+                Err(error) => tracing::error!(task = name, %error, "panicked"),
+            }
+            token.cancel();
+        });
+    }
+
+    /// Waits for the request to end and then at most `grace` for the tasks. False when some were left behind.
+    pub async fn finished(self, grace: Duration) -> bool {
+        self.token.cancelled().await;
+        self.tasks.close();
+        let in_time = tokio::time::timeout(grace, self.tasks.wait()).await.is_ok();
+        if !in_time {
+            tracing::error!(left = self.tasks.len(), ?grace, "tasks did not end in time");
+        }
+        in_time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_ends_by_itself_takes_the_process_down() {
+        let shutdown = Shutdown::default();
+        shutdown.spawn("worker", async { Err::<(), _>("lost its connection") });
+        assert!(
+            tokio::time::timeout(Duration::from_secs(5), shutdown.finished(Duration::from_secs(1)))
+                .await
+                .expect("ends")
+        );
+    }
+
+    #[tokio::test]
+    async fn who_does_not_listen_is_left_behind() {
+        let shutdown = Shutdown::default();
+        shutdown.spawn("deaf", std::future::pending::<Result<(), String>>());
+        shutdown.begin();
+        assert!(!shutdown.finished(Duration::from_millis(50)).await);
+    }
+}
