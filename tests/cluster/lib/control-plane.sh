@@ -45,19 +45,35 @@ managers() {
 }
 
 cmd_control_plane() {
-	local mode=--bare
-	case ${1-} in
-	'') ;;
-	--managers) mode=--managers ;;
-	*) die "control-plane: unknown option $1" ;;
-	esac
+	local mode=--bare foreground= option
+	for option; do
+		case $option in
+		--managers) mode=--managers ;;
+		--foreground) foreground=1 ;;
+		*) die "control-plane: unknown option $option" ;;
+		esac
+	done
 	cmd_build
 	alive kube-apiserver && die "already up in $run (\`cluster down\` ends it; CLUSTER_RUN_DIR and CLUSTER_PORT make room for another)"
 	fresh_run
+	[[ -z $foreground ]] || end_with_us
 	address=127.0.0.1 # no bridge, so no root
 	control_plane $mode
 	[[ $mode == --bare ]] || await 30 kube-controller-manager kube get serviceaccount default
 	say "control plane up; eval \"\$($0 env)\""
+	[[ -z $foreground ]] || stay
+}
+
+# With --foreground: a TERM takes everything down in good order, and the kernel kills what `start` started should this
+# shell be killed.
+end_with_us() {
+	leash=(setpriv --pdeathsig KILL)
+	trap cmd_down EXIT
+	trap 'exit 0' TERM INT HUP
+}
+stay() {
+	"${leash[@]}" sleep infinity &
+	wait $!
 }
 
 fresh_run() { # nothing of an earlier run may be left

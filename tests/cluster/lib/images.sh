@@ -18,7 +18,12 @@ cmd_base_image() {
 	mkdir -p "$cache"
 	local tar=$cache/base.tar
 	rm -f "$tar"
-	mmdebstrap --quiet --variant=minbase --include=ca-certificates bookworm "$tar"
+	# As in Debian's own slim images: no manuals, no translations, no package lists.
+	mmdebstrap --quiet --variant=minbase --include=ca-certificates \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+		--aptopt='Acquire::Languages "none"' --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*' \
+		bookworm "$tar"
 	image_from_nothing docker.io/library/debian:bookworm-slim "$tar" / --cmd bash
 	rm -f "$tar"
 	say "docker.io/library/debian:bookworm-slim is in buildah's storage"

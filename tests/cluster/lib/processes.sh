@@ -11,10 +11,12 @@ alive() { # NAME
 	[[ -f $run/$1.pid ]] && read -r pid since <"$run/$1.pid" && [[ $since == "$(start_time "$pid")" ]]
 }
 
+leash=() # what ties the processes to this shell's life; empty when they are to outlive it
+
 start() { # NAME COMMAND...
 	local name=$1
 	shift
-	setsid "$@" >>"$log/$name.log" 2>&1 </dev/null &
+	setsid "${leash[@]}" "$@" >>"$log/$name.log" 2>&1 </dev/null &
 	echo "$! $(start_time $!)" >"$run/$name.pid"
 }
 

@@ -1,0 +1,16 @@
+//! Real servers for component tests: each on a free loopback port, in a directory of its own, and ended with the test
+//! process however that ends. Nothing here knows the product, and nothing of the product depends on it but its tests.
+//!
+//! What a server cannot do is told by a panic with its log: a test has no use for an error value it would only unwrap.
+
+mod control_plane;
+mod eventually;
+mod ports;
+mod postgres;
+mod redis;
+mod server;
+
+pub use control_plane::ControlPlane;
+pub use eventually::eventually;
+pub use postgres::Postgres;
+pub use redis::Redis;
