@@ -2,6 +2,7 @@
 //! The YAML beside this crate is generated from here (`make generate`); a test compares the two.
 
 pub mod v1alpha1;
+pub mod yaml;
 
 pub use v1alpha1::*;
 

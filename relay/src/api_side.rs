@@ -10,7 +10,9 @@ use crate::envelope::{Envelope, Undecodable};
 use crate::error::RelayError;
 use crate::event::Event;
 use crate::ids::{CompanyId, ConnectionId};
-use crate::names::{LIVE_CHANNELS, Names, STATUS_CHANNELS, WAKE_EVENTS_CHANNELS, company_channel};
+use crate::names::{
+    COMPANY_CHANNELS, LIVE_CHANNELS, Names, STATUS_CHANNELS, WAKE_EVENTS_CHANNELS, company_channel,
+};
 use crate::offset::{Fence, Offset};
 use crate::session_side::{Order, Snapshot};
 use crate::status::{LinkCode, SessionStatus};
@@ -62,6 +64,8 @@ impl ApiRelay {
     pub const STATUS: &'static str = STATUS_CHANNELS;
     /// Pattern of the channels that carry [`crate::Live`].
     pub const LIVE: &'static str = LIVE_CHANNELS;
+    /// Pattern of the channels on which replicas tell each other of committed events.
+    pub const COMPANIES: &'static str = COMPANY_CHANNELS;
 
     /// Events after `cursor`, oldest first.
     pub async fn events(

@@ -37,6 +37,12 @@ impl Offset {
             None => Self { milliseconds: self.milliseconds.saturating_add(1), number: 0 },
         }
     }
+
+    /// The milliseconds since 1970 and the number within them, for stores that order by numbers.
+    #[must_use]
+    pub const fn parts(self) -> (u64, u64) {
+        (self.milliseconds, self.number)
+    }
 }
 
 impl fmt::Display for Offset {

@@ -1,6 +1,7 @@
 //! What is wanted. Defaults and rules stand in the schema (CEL), so that the API server refuses what cannot be meant.
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -52,7 +53,7 @@ pub struct WhatsAppConnectionSpec {
     #[schemars(length(max = 128))]
     pub display_name: String,
 
-    /// Running: a session pod is kept alive. Suspended: no pod, but the link to the phone is kept on the volume.
+    /// `Running`: a session pod is kept alive. `Suspended`: no pod, but the link to the phone is kept on the volume.
     #[serde(default)]
     pub state: State,
 
@@ -66,7 +67,7 @@ pub struct WhatsAppConnectionSpec {
 
     /// CPU and memory of the session container. Whatever is unset comes from the operator's settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resources: Option<ResourceRequirements>,
+    pub resources: Option<Resources>,
 
     /// Secret in the same namespace whose key `url` holds the proxy for WhatsApp's traffic, for example
     /// `http://user:password@proxy:3128`. Unset means a direct connection.
@@ -74,8 +75,8 @@ pub struct WhatsAppConnectionSpec {
     #[schemars(length(min = 1, max = 253))]
     pub proxy_secret_name: Option<String>,
 
-    /// What happens when the pod's node stops answering. Wait: until the node is back or its pod is removed.
-    /// ForceDelete: the pod is replaced as soon as the old one must have stopped itself.
+    /// What happens when the pod's node stops answering. `Wait`: until the node is back or its pod is removed.
+    /// `ForceDelete`: the pod is replaced as soon as the old one must have stopped itself.
     #[serde(default)]
     pub node_loss: NodeLoss,
 }
@@ -94,10 +95,10 @@ pub enum State {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
-    /// QrCode: the phone scans a code. PairingCode: a code of eight characters is typed into the phone.
+    /// `QrCode`: the phone scans a code. `PairingCode`: a code of eight characters is typed into the phone.
     #[serde(default)]
     pub method: LinkMethod,
-    /// Phone number of the account in digits with country code, without `+`. Required for PairingCode.
+    /// Phone number of the account in digits with country code, without `+`. Required for `PairingCode`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[1-9][0-9]{6,14}$"))]
     pub phone_number: Option<String>,
@@ -111,6 +112,44 @@ pub enum LinkMethod {
     QrCode,
     /// A code of eight characters is typed into the phone.
     PairingCode,
+}
+
+/// CPU and memory of the session container, in Kubernetes' units.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// What a node must have free for the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Compute>,
+    /// What the container may use at most. Above the memory limit it is killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Compute>,
+}
+
+/// An amount of CPU and memory.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compute {
+    /// Cores as a Kubernetes quantity, for example `250m` for a quarter of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?m?$"))]
+    pub cpu: Option<String>,
+    /// Bytes as a Kubernetes quantity, for example `512Mi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?([EPTGMk]i?)?$"))]
+    pub memory: Option<String>,
+}
+
+impl Compute {
+    /// As Kubernetes' own map, `self` before `fallback`.
+    #[must_use]
+    pub fn quantities(&self, fallback: &Self) -> BTreeMap<String, Quantity> {
+        let choose = |name: &str, own: &Option<String>, other: &Option<String>| {
+            own.as_ref().or(other.as_ref()).map(|amount| (name.to_owned(), Quantity(amount.clone())))
+        };
+        [choose("cpu", &self.cpu, &fallback.cpu), choose("memory", &self.memory, &fallback.memory)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
 }
 
 /// The volume of the browser profile.
@@ -129,7 +168,7 @@ pub struct Storage {
     #[serde(default = "default_storage_size")]
     #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?([EPTGMk]i?|m)?$"))]
     pub size: String,
-    /// StorageClass of the volume. Unset means the cluster's default class. Immutable.
+    /// `StorageClass` of the volume. Unset means the cluster's default `StorageClass`. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub storage_class_name: Option<String>,
@@ -140,6 +179,53 @@ impl Storage {
     #[must_use]
     pub fn quantity(&self) -> Quantity {
         Quantity(self.size.clone())
+    }
+}
+
+/// Bytes of a quantity, rounded down; nothing for a text that is none. The API server rewrites quantities (`1024Mi` comes
+/// back as `1Gi`), so they are compared as numbers.
+#[must_use]
+pub fn bytes(quantity: &Quantity) -> Option<u128> {
+    const SUFFIXES: [(&str, u128); 12] = [
+        ("Ki", 1 << 10),
+        ("Mi", 1 << 20),
+        ("Gi", 1 << 30),
+        ("Ti", 1 << 40),
+        ("Pi", 1 << 50),
+        ("Ei", 1 << 60),
+        ("k", 1_000),
+        ("M", 1_000_000),
+        ("G", 1_000_000_000),
+        ("T", 1_000_000_000_000),
+        ("P", 1_000_000_000_000_000),
+        ("E", 1_000_000_000_000_000_000),
+    ];
+    let text = quantity.0.as_str();
+    let (number, unit) = SUFFIXES
+        .iter()
+        .find_map(|(suffix, unit)| text.strip_suffix(suffix).map(|number| (number, *unit)))
+        .unwrap_or((text, 1));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let mut total = whole.parse::<u128>().ok()?.checked_mul(unit)?;
+    let mut place = unit;
+    for digit in fraction.chars() {
+        place /= 10;
+        total = total.checked_add(place.checked_mul(u128::from(digit.to_digit(10)?))?)?;
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_the_same_however_they_are_written() {
+        let of = |text: &str| bytes(&Quantity(text.to_owned()));
+        assert_eq!(of("1024Mi"), of("1Gi"));
+        assert_eq!(of("1.5Gi"), of("1536Mi"));
+        assert_eq!(of("1000"), of("1k"));
+        assert_eq!(of("x"), None);
     }
 }
 

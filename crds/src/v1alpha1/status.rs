@@ -14,7 +14,7 @@ pub struct WhatsAppConnectionStatus {
     /// A one-word summary for people, derived from the conditions. Programs read the conditions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
-    /// Accepted, PodReady, Linked, Connected and Ready.
+    /// `Accepted`, `PodReady`, `Linked`, `Connected` and `Ready`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

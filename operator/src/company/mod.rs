@@ -1,0 +1,46 @@
+//! What a company's namespace needs once, for all its sessions: a network policy. Made when the namespace is seen, put
+//! right when it differs.
+
+mod policy;
+
+use std::time::Duration;
+
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use relay::CompanyId;
+
+use crate::settings::SessionNetwork;
+
+/// Longest wait for one answer of the API server.
+const CALL: Duration = Duration::from_secs(10);
+
+/// Makes the namespace fit for session pods.
+pub async fn prepare(client: &Client, namespace: &str, company: &CompanyId, network: &SessionNetwork) {
+    match tokio::time::timeout(CALL, ensure(client, namespace, company, network)).await {
+        Ok(Ok(())) => {}
+        // Tried again by the next sweep. Until then pods of a new company run without their policy, so it is loud.
+        Ok(Err(error)) => tracing::error!(%error, namespace, %company, "network policy was not put in place"),
+        Err(_) => tracing::error!(namespace, %company, "network policy was not put in place in time"),
+    }
+}
+
+async fn ensure(
+    client: &Client,
+    namespace: &str,
+    company: &CompanyId,
+    network: &SessionNetwork,
+) -> Result<(), kube::Error> {
+    let api: Api<NetworkPolicy> = Api::namespaced(client.clone(), namespace);
+    let wanted = policy::policy(namespace, company, network);
+    let name = wanted.name_any();
+    match api.get_opt(&name).await? {
+        None => api.create(&PostParams::default(), &wanted).await.map(drop),
+        Some(there) if there.annotations().get(policy::HASH) == wanted.annotations().get(policy::HASH) => Ok(()),
+        Some(_) => {
+            tracing::info!(namespace, %company, "network policy differs and is put right");
+            let parameters = PatchParams::apply("whatsapp-operator").force();
+            api.patch(&name, &parameters, &Patch::Apply(wanted)).await.map(drop)
+        }
+    }
+}

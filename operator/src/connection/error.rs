@@ -1,0 +1,105 @@
+//! Why a reconcile failed, and what follows from it.
+
+use std::time::Duration;
+
+use crds::Reason;
+use kube::core::Status;
+
+/// A failed step.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caches are still being filled; nothing may be decided yet.
+    #[error("the caches are not filled yet")]
+    CacheNotFilled,
+    /// The API server refused or did not answer.
+    #[error("{what}: {source}")]
+    Kubernetes {
+        /// What was being done.
+        what: &'static str,
+        /// The answer.
+        source: Box<kube::Error>,
+    },
+    /// A call took longer than it may.
+    #[error("{what}: no answer in time")]
+    CallDeadline {
+        /// What was being done.
+        what: &'static str,
+    },
+    /// The whole reconcile took longer than it may.
+    #[error("the reconcile took too long")]
+    Deadline,
+    /// Redis refused or did not answer.
+    #[error(transparent)]
+    Relay(#[from] relay::RelayError),
+    /// The object's UID is none.
+    #[error(transparent)]
+    Id(#[from] relay::InvalidId),
+    /// An object of the needed name is there and is not ours.
+    #[error("{0} exists and belongs to somebody else")]
+    NotOwned(String),
+    /// A value of ours does not become JSON. A fault in the program.
+    #[error("value cannot be encoded: {0}")]
+    Encode(serde_json::Error),
+    /// A Secret of ours has lost its password; it is made again once the broken one is gone.
+    #[error("secret {0} holds no password")]
+    EmptySecret(String),
+}
+
+/// What an error says about the next try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// It may work next time.
+    Transient,
+    /// Somebody else must change something first.
+    Blocked(Reason),
+}
+
+/// Errors that solve themselves in a moment need no backoff.
+const MOMENT: Duration = Duration::from_millis(500);
+
+impl Error {
+    /// Whether trying again alone can help.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::NotOwned(_) => Class::Blocked(Reason::NotOwned),
+            Self::Kubernetes { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => refused(status),
+                _ => Class::Transient,
+            },
+            _ => Class::Transient,
+        }
+    }
+
+    /// A fixed wait, for errors that are no failure of anything.
+    #[must_use]
+    pub fn fixed_wait(&self) -> Option<Duration> {
+        matches!(self, Self::CacheNotFilled).then_some(MOMENT)
+    }
+
+    /// The label of the metric.
+    #[must_use]
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::CacheNotFilled => "cache_not_filled",
+            Self::Kubernetes { .. } => "kubernetes",
+            Self::CallDeadline { .. } | Self::Deadline => "deadline",
+            Self::Relay(_) => "redis",
+            Self::Id(_) => "invalid_id",
+            Self::NotOwned(_) => "not_owned",
+            Self::Encode(_) => "encode",
+            Self::EmptySecret(_) => "empty_secret",
+        }
+    }
+}
+
+fn refused(status: &Status) -> Class {
+    // The API server tells a quota apart from other refusals only by its words.
+    if status.code == 403 && status.message.contains("exceeded quota") {
+        return Class::Blocked(Reason::QuotaExceeded);
+    }
+    if status.code == 422 || (status.code == 403 && status.message.contains("violates PodSecurity")) {
+        return Class::Blocked(Reason::InvalidSpec);
+    }
+    Class::Transient
+}

@@ -1,0 +1,111 @@
+//! From what was written to what can be acted on: parsed once, so that nothing behind this can meet a wrong value. Pure.
+
+use crds::{LinkMethod, Reason, Resources, State, Storage, WhatsAppConnection};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+use relay::{CompanyId, ConnectionId, Phone};
+
+use super::observe::{Observed, belongs_to};
+
+/// A connection whose spec makes sense where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValidConnection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// The owner of the account.
+    pub company: CompanyId,
+    /// Where its objects live.
+    pub namespace: String,
+    /// Its name, which is also the pod's.
+    pub name: String,
+    /// The reference that makes its objects go with it.
+    pub owner: OwnerReference,
+    /// Whether a pod is wanted.
+    pub desired: State,
+    /// How a phone is linked.
+    pub link: ValidLink,
+    /// The volume.
+    pub storage: Storage,
+    /// CPU and memory, where it says so itself.
+    pub resources: Resources,
+    /// Secret that holds its proxy.
+    pub proxy_secret: Option<String>,
+}
+
+/// How a phone is linked; a pairing code cannot be without its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValidLink {
+    /// By QR code.
+    Qr,
+    /// By a code typed into the phone of this number.
+    PairingCode(Phone),
+}
+
+/// Why a connection cannot be acted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// The condition's reason.
+    pub reason: Reason,
+    /// The condition's message.
+    pub message: String,
+}
+
+fn invalid(reason: Reason, message: impl Into<String>) -> Invalid {
+    Invalid { reason, message: message.into() }
+}
+
+/// Judges the spec. The schema has refused most of what is wrong; what stays is what only the cluster can tell.
+pub fn validate(connection: &WhatsAppConnection, seen: &Observed) -> Result<ValidConnection, Invalid> {
+    let spec = &connection.spec;
+    let namespace = connection.namespace().unwrap_or_default();
+    let company: CompanyId =
+        spec.company_id.parse().map_err(|error| invalid(Reason::InvalidSpec, format!("spec.companyId: {error}")))?;
+    match &seen.company {
+        Some(home) if *home == company => {}
+        Some(home) => {
+            let message = format!("spec.companyId is {company}, but namespace {namespace} is the home of {home}");
+            return Err(invalid(Reason::CompanyMismatch, message));
+        }
+        None => {
+            let message = format!("namespace {namespace} has no label {}={company}", crds::COMPANY_LABEL);
+            return Err(invalid(Reason::CompanyMismatch, message));
+        }
+    }
+    unless_foreign("pod", seen.pod.as_deref(), &seen.id)?;
+    unless_foreign("PersistentVolumeClaim", seen.claim.as_deref(), &seen.id)?;
+    let link = match (spec.link.method, &spec.link.phone_number) {
+        (LinkMethod::QrCode, _) => ValidLink::Qr,
+        (LinkMethod::PairingCode, number) => {
+            let number = number.as_deref().unwrap_or_default().parse();
+            let complain = |error| invalid(Reason::InvalidSpec, format!("spec.link.phoneNumber: {error}"));
+            ValidLink::PairingCode(number.map_err(complain)?)
+        }
+    };
+    let owner = connection
+        .controller_owner_ref(&())
+        .ok_or_else(|| invalid(Reason::InvalidSpec, "the connection has no name or UID yet"))?;
+    Ok(ValidConnection {
+        id: seen.id,
+        company,
+        namespace,
+        name: connection.name_any(),
+        // Nothing needs to wait for our objects' deletion, and blocking it would ask for one more right.
+        owner: OwnerReference { block_owner_deletion: Some(false), ..owner },
+        desired: spec.state,
+        link,
+        storage: spec.storage.clone(),
+        resources: spec.resources.clone().unwrap_or_default(),
+        proxy_secret: spec.proxy_secret_name.clone(),
+    })
+}
+
+/// An object of our name that somebody else made stays theirs, and we stay away. One of an earlier connection of this name
+/// goes by itself.
+fn unless_foreign<K: Resource>(kind: &str, object: Option<&K>, id: &ConnectionId) -> Result<(), Invalid> {
+    let Some(object) = object.filter(|object| !belongs_to(*object, id)) else { return Ok(()) };
+    if object.meta().owner_references.iter().flatten().any(|owner| owner.kind == "WhatsAppConnection") {
+        return Ok(());
+    }
+    let name = object.meta().name.as_deref().unwrap_or_default();
+    Err(invalid(Reason::NotOwned, format!("{kind} {name} exists and belongs to somebody else")))
+}

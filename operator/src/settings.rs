@@ -1,0 +1,263 @@
+//! The operator's settings: environment variables or flags, judged together at start-up.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use crds::Compute;
+use k8s_openapi::api::networking::v1::{NetworkPolicyEgressRule, NetworkPolicyPeer};
+use relay::{Credentials, Endpoint};
+use runtime::settings::{Complaints, read_secret};
+use runtime::telemetry::LogFormat;
+use serde::de::DeserializeOwned;
+
+/// Runs WhatsApp accounts as session pods.
+#[derive(Parser, Debug)]
+#[command(version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RawSettings,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Reconcile (what happens without a subcommand, too).
+    Run,
+    /// Print the custom resource definitions as YAML.
+    Crd,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Task {
+    /// Reconcile until told to stop.
+    Run(Box<RawSettings>),
+    /// Print the definitions and end.
+    PrintDefinitions,
+}
+
+impl Arguments {
+    /// The task that the command line names.
+    #[must_use]
+    pub fn task(self) -> Task {
+        match self.command {
+            Some(Command::Crd) => Task::PrintDefinitions,
+            Some(Command::Run) | None => Task::Run(Box::new(self.run)),
+        }
+    }
+}
+
+/// The settings as given, all text, so that every mistake in them can be told at once.
+#[derive(Args, Debug)]
+pub struct RawSettings {
+    /// Image of the session pods.
+    #[arg(long, env = "SESSION_IMAGE", default_value = "")]
+    session_image: String,
+    /// When a node pulls it: Always, `IfNotPresent` or Never.
+    #[arg(long, env = "SESSION_IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
+    session_image_pull_policy: String,
+    /// Arguments for the browser besides the session's own, separated by newlines.
+    #[arg(long, env = "SESSION_BROWSER_ARGS", default_value = "--no-sandbox", allow_hyphen_values = true)]
+    session_browser_args: String,
+    /// CPU and memory of a session where its connection says nothing, as JSON or YAML `{requests: {…}, limits: {…}}`.
+    #[arg(
+        long,
+        env = "SESSION_RESOURCES",
+        default_value = "{requests: {cpu: 100m, memory: 512Mi}, limits: {memory: 1536Mi}}"
+    )]
+    session_resources: String,
+    /// Where session pods reach Redis, as JSON or YAML list of `NetworkPolicyPeer`.
+    #[arg(long, env = "SESSION_REDIS_PEERS", default_value = "[]")]
+    session_redis_peers: String,
+    /// Who may read the session pods' metrics, as JSON or YAML list of `NetworkPolicyPeer`.
+    #[arg(long, env = "SESSION_METRICS_PEERS", default_value = "[]")]
+    session_metrics_peers: String,
+    /// What else session pods may reach, as JSON or YAML list of `NetworkPolicyEgressRule`.
+    #[arg(long, env = "SESSION_EXTRA_EGRESS", default_value = "[]")]
+    session_extra_egress: String,
+    /// Redis, for example `redis://redis:6379/`; without credentials in it.
+    #[arg(long, env = "REDIS_URL", default_value = "")]
+    redis_url: String,
+    /// Redis user that may manage users.
+    #[arg(long, env = "REDIS_USERNAME", default_value = "default")]
+    redis_username: String,
+    /// File that holds that user's password; unset means none.
+    #[arg(long, env = "REDIS_PASSWORD_FILE")]
+    redis_password_file: Option<PathBuf>,
+    /// Where `/live`, `/ready` and `/metrics` are served.
+    #[arg(long, env = "ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+    admin_address: String,
+    /// json or text.
+    #[arg(long, env = "LOG_FORMAT", default_value = "json")]
+    log_format: String,
+    /// Name of this pod, for Events.
+    #[arg(long, env = "POD_NAME", default_value = "whatsapp-operator")]
+    pod_name: String,
+}
+
+/// What every session pod is made with, besides its connection's spec.
+#[derive(Debug, Clone)]
+pub struct SessionDefaults {
+    /// Image of the container.
+    pub image: String,
+    /// When it is pulled.
+    pub image_pull_policy: String,
+    /// Extra arguments for the browser, separated by newlines.
+    pub browser_args: String,
+    /// CPU and memory to ask for.
+    pub requests: Compute,
+    /// CPU and memory at most.
+    pub limits: Compute,
+    /// Redis, without credentials.
+    pub redis_url: String,
+    /// json or text, as the operator's own.
+    pub log_format: String,
+}
+
+/// What the session pods of every company may reach and be reached by.
+#[derive(Debug, Clone)]
+pub struct SessionNetwork {
+    /// Redis.
+    pub redis_peers: Vec<NetworkPolicyPeer>,
+    /// Redis' port.
+    pub redis_port: i32,
+    /// Prometheus.
+    pub metrics_peers: Vec<NetworkPolicyPeer>,
+    /// Whatever else was configured.
+    pub extra_egress: Vec<NetworkPolicyEgressRule>,
+}
+
+/// The settings, ready for use.
+#[derive(Debug)]
+pub struct Settings {
+    /// For pods.
+    pub session: SessionDefaults,
+    /// For network policies.
+    pub network: SessionNetwork,
+    /// Redis, with the operator's own credentials.
+    pub redis: Endpoint,
+    /// Where the admin server listens.
+    pub admin_address: SocketAddr,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// This pod.
+    pub pod_name: String,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Amounts {
+    #[serde(default)]
+    requests: Compute,
+    #[serde(default)]
+    limits: Compute,
+}
+
+impl RawSettings {
+    /// The settings, or everything that is wrong with them.
+    pub fn validate(self) -> Result<Settings, Complaints> {
+        let mut complaints = Complaints::default();
+        complaints.require("SESSION_IMAGE", !self.session_image.is_empty(), "must name the image of the session pods");
+        complaints.require(
+            "SESSION_IMAGE_PULL_POLICY",
+            ["Always", "IfNotPresent", "Never"].contains(&self.session_image_pull_policy.as_str()),
+            "must be Always, IfNotPresent or Never",
+        );
+        let amounts: Option<Amounts> = complaints.check("SESSION_RESOURCES", yaml(&self.session_resources));
+        let redis_peers = complaints.check("SESSION_REDIS_PEERS", yaml(&self.session_redis_peers));
+        let metrics_peers = complaints.check("SESSION_METRICS_PEERS", yaml(&self.session_metrics_peers));
+        let extra_egress = complaints.check("SESSION_EXTRA_EGRESS", yaml(&self.session_extra_egress));
+        let redis = self.redis(&mut complaints);
+        let admin_address = complaints.check("ADMIN_ADDRESS", self.admin_address.parse());
+        let log_format = complaints.check("LOG_FORMAT", self.log_format.parse());
+        let all = (|| {
+            let Amounts { requests, limits } = amounts?;
+            let redis = redis?;
+            let session = SessionDefaults {
+                image: self.session_image,
+                image_pull_policy: self.session_image_pull_policy,
+                browser_args: self.session_browser_args,
+                requests,
+                limits,
+                redis_url: self.redis_url,
+                log_format: self.log_format,
+            };
+            let network = SessionNetwork {
+                redis_peers: redis_peers?,
+                redis_port: port_of(&redis.address())?,
+                metrics_peers: metrics_peers?,
+                extra_egress: extra_egress?,
+            };
+            let (admin_address, log_format, pod_name) = (admin_address?, log_format?, self.pod_name);
+            Some(Settings { session, network, redis, admin_address, log_format, pod_name })
+        })();
+        complaints.into_result(all)
+    }
+
+    fn redis(&self, complaints: &mut Complaints) -> Option<Endpoint> {
+        let credentials = match &self.redis_password_file {
+            Some(file) => {
+                let password = complaints.check("REDIS_PASSWORD_FILE", read_secret(file))?;
+                Some(Credentials::new(self.redis_username.clone(), password))
+            }
+            None => None,
+        };
+        // A URL with credentials would be copied into every session pod.
+        complaints.require(
+            "REDIS_URL",
+            !self.redis_url.contains('@'),
+            "must not hold credentials; use REDIS_PASSWORD_FILE",
+        );
+        complaints.check("REDIS_URL", Endpoint::new(&self.redis_url, credentials.as_ref()))
+    }
+}
+
+/// JSON is YAML, so one reader serves both.
+fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+}
+
+fn port_of(address: &str) -> Option<i32> {
+    address.rsplit_once(':')?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Settings, Complaints> {
+        let all = std::iter::once("operator").chain(arguments.iter().copied());
+        match Arguments::try_parse_from(all).expect("known flags").task() {
+            Task::Run(settings) => settings.validate(),
+            Task::PrintDefinitions => panic!("not asked for"),
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let wrong =
+            parse(&["--redis-url=redis://user:secret@redis/", "--log-format=xml", "--session-resources={cpu: 1}"]);
+        let complaints = wrong.expect_err("four settings are wrong");
+        for name in ["SESSION_IMAGE", "SESSION_RESOURCES", "REDIS_URL", "LOG_FORMAT"] {
+            assert!(
+                complaints.all().iter().any(|c| c.starts_with(name)),
+                "{name} is not complained of: {complaints:?}"
+            );
+        }
+        assert!(!format!("{complaints:?}").contains("secret"));
+    }
+
+    #[test]
+    fn peers_and_rules_are_read_as_kubernetes_writes_them() {
+        let settings = parse(&[
+            "--session-image=session:1",
+            "--redis-url=redis://redis:6380/",
+            r#"--session-redis-peers=[{"podSelector": {"matchLabels": {"app": "redis"}}}]"#,
+            "--session-extra-egress=[{to: [{ipBlock: {cidr: 10.0.0.0/8}}], ports: [{port: 443}]}]",
+        ]);
+        let network = settings.expect("all is right").network;
+        assert_eq!((network.redis_port, network.redis_peers.len(), network.extra_egress.len()), (6380, 1, 1));
+    }
+}
