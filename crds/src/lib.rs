@@ -1,9 +1,11 @@
 //! The custom resource types of the operator, and nothing else: no client, no logic beyond reading and merging values.
 //! The YAML beside this crate is generated from here (`make generate`); a test compares the two.
 
+mod quantity;
 pub mod v1alpha1;
 pub mod yaml;
 
+pub use quantity::bytes;
 pub use v1alpha1::*;
 
 /// API group of everything this operator defines.

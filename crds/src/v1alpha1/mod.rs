@@ -6,7 +6,7 @@ mod status;
 
 pub use conditions::{ConditionType, Reason};
 pub use spec::{
-    Compute, Link, LinkMethod, NodeLoss, Resources, State, Storage, WhatsAppConnection, WhatsAppConnectionSpec, bytes,
+    Compute, Link, LinkMethod, NodeLoss, Resources, State, Storage, WhatsAppConnection, WhatsAppConnectionSpec,
     default_storage_size,
 };
 pub use status::{Account, Disconnect, Engine, Phase, PodSummary, WhatsAppConnectionStatus};

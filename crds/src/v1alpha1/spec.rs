@@ -182,53 +182,6 @@ impl Storage {
     }
 }
 
-/// Bytes of a quantity, rounded down; nothing for a text that is none. The API server rewrites quantities (`1024Mi` comes
-/// back as `1Gi`), so they are compared as numbers.
-#[must_use]
-pub fn bytes(quantity: &Quantity) -> Option<u128> {
-    const SUFFIXES: [(&str, u128); 12] = [
-        ("Ki", 1 << 10),
-        ("Mi", 1 << 20),
-        ("Gi", 1 << 30),
-        ("Ti", 1 << 40),
-        ("Pi", 1 << 50),
-        ("Ei", 1 << 60),
-        ("k", 1_000),
-        ("M", 1_000_000),
-        ("G", 1_000_000_000),
-        ("T", 1_000_000_000_000),
-        ("P", 1_000_000_000_000_000),
-        ("E", 1_000_000_000_000_000_000),
-    ];
-    let text = quantity.0.as_str();
-    let (number, unit) = SUFFIXES
-        .iter()
-        .find_map(|(suffix, unit)| text.strip_suffix(suffix).map(|number| (number, *unit)))
-        .unwrap_or((text, 1));
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let mut total = whole.parse::<u128>().ok()?.checked_mul(unit)?;
-    let mut place = unit;
-    for digit in fraction.chars() {
-        place /= 10;
-        total = total.checked_add(place.checked_mul(u128::from(digit.to_digit(10)?))?)?;
-    }
-    Some(total)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantities_are_the_same_however_they_are_written() {
-        let of = |text: &str| bytes(&Quantity(text.to_owned()));
-        assert_eq!(of("1024Mi"), of("1Gi"));
-        assert_eq!(of("1.5Gi"), of("1536Mi"));
-        assert_eq!(of("1000"), of("1k"));
-        assert_eq!(of("x"), None);
-    }
-}
-
 impl Default for Storage {
     fn default() -> Self {
         Self { size: default_storage_size(), storage_class_name: None }
