@@ -1,0 +1,37 @@
+# Every command a person needs. What is downloaded or compiled lies outside the clone, in $(WAC_CACHE).
+WAC_CACHE ?= $(HOME)/.cache/whatsapp-operator
+CARGO_TARGET_DIR ?= $(WAC_CACHE)/target
+export WAC_CACHE CARGO_TARGET_DIR
+
+cluster := tests/cluster/cluster
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help deps cluster cluster-down images check format clean
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-14s%s\n", $$1, $$2}'
+
+deps: ## install what is missing (Debian packages as root, npm packages)
+	@tests/install-deps
+
+cluster: deps ## a real Kubernetes on this machine (7 s; 7 minutes the first time)
+	@$(cluster) up
+
+cluster-down: ## end it
+	@$(cluster) down
+
+images: deps ## container images, those whose inputs changed
+	@images/build
+
+check: deps ## the inner loop: format, lints, unit and component tests (2 minutes warm)
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	cd session-pod/page && npm run --silent check && npm run --silent build
+	tests/harness/with-control-plane cargo test --workspace --locked --quiet
+
+format: ## format all Rust
+	cargo fmt --all
+
+clean: cluster-down ## remove everything built, here and in the cache
+	rm -rf dist session-pod/page/dist session-pod/page/node_modules
+	rm -rf --one-file-system $(WAC_CACHE)/target $(WAC_CACHE)/cluster $(WAC_CACHE)/harness $(WAC_CACHE)/images
