@@ -10,9 +10,7 @@ use crate::envelope::{Envelope, Undecodable};
 use crate::error::RelayError;
 use crate::event::Event;
 use crate::ids::{CompanyId, ConnectionId};
-use crate::names::{
-    COMPANY_CHANNELS, LIVE_CHANNELS, Names, STATUS_CHANNELS, WAKE_EVENTS_CHANNELS, company_channel,
-};
+use crate::names::{COMPANY_CHANNELS, LIVE_CHANNELS, Names, STATUS_CHANNELS, WAKE_EVENTS_CHANNELS, company_channel};
 use crate::offset::{Fence, Offset};
 use crate::session_side::{Order, Snapshot};
 use crate::status::{LinkCode, SessionStatus};

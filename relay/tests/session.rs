@@ -1,0 +1,178 @@
+//! The relay against a real Redis: what a session may do, what it may not, and what survives which failure.
+
+use std::time::Duration;
+
+use harness::{Redis, eventually};
+use jiff::Timestamp;
+use relay::{
+    Ack, Acquired, ApiRelay, Command, CommandAction, CompanyId, ConnectionId, Credentials, Endpoint, Event, Fence,
+    Lease, Names, Offset, OperatorRelay, RelayError, SessionRelay,
+};
+use uuid::Uuid;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn id(n: u128) -> ConnectionId {
+    ConnectionId(Uuid::from_u128(n))
+}
+
+fn admin(redis: &Redis) -> relay::Redis {
+    Endpoint::new(&redis.url(), None).expect("valid").connect().expect("lazy")
+}
+
+/// A connection as the session's own user, made by the operator's side.
+async fn session_of(redis: &Redis, connection: ConnectionId) -> relay::Redis {
+    let credentials = Credentials::of_session(connection, format!("password-of-{connection}"));
+    OperatorRelay::new(admin(redis)).allow(connection, &credentials).await.expect("user is made");
+    Endpoint::new(&redis.url(), Some(&credentials)).expect("valid").connect().expect("lazy")
+}
+
+async fn held(redis: &mut relay::Redis, connection: ConnectionId, holder: &str) -> Lease {
+    match Lease::acquire(redis, connection, holder).await.expect("Redis answers") {
+        Acquired::Held(lease) => lease,
+        Acquired::HeldByOther(left) => panic!("held by another for {left:?}"),
+    }
+}
+
+fn ack(n: u8) -> Event {
+    let message = format!("true_5511999999999@c.us_3EB0{n:02X}").parse().expect("valid");
+    Event::Ack(Ack { id: message, ack: 2 })
+}
+
+#[tokio::test]
+async fn a_session_writes_what_the_api_reads_and_each_event_names_the_one_before() {
+    let redis = Redis::start().await;
+    let mut own = session_of(&redis, id(1)).await;
+    let lease = held(&mut own, id(1), "pod-a").await;
+    let mut session = SessionRelay::new(own, id(1), &lease);
+    let mut api = ApiRelay::new(admin(&redis));
+    let first = session.append(&ack(1), NOW).await.expect("is written");
+    let second = session.append(&ack(2), NOW).await.expect("is written");
+
+    let read = api.events(id(1), Offset::START, 10).await.expect("is read");
+    let chain: Vec<_> = read.iter().map(|entry| (entry.previous, entry.offset)).collect();
+    assert_eq!(chain, [(Offset::START, first), (first, second)]);
+    assert_eq!(read[1].decode().expect("is ours").payload, ack(2));
+
+    api.trim(id(1), second).await.expect("is trimmed");
+    assert!(api.events(id(1), Offset::START, 10).await.expect("is read").is_empty());
+    let third = session.append(&ack(3), NOW).await.expect("is written");
+    let read = api.events(id(1), second, 10).await.expect("is read");
+    assert_eq!((read[0].previous, read[0].offset), (second, third), "the chain holds over a trim");
+}
+
+#[tokio::test]
+async fn a_session_reaches_nothing_but_its_own() {
+    let redis = Redis::start().await;
+    let mut mine = session_of(&redis, id(1)).await;
+    let mut theirs = session_of(&redis, id(2)).await;
+    let lease = held(&mut theirs, id(2), "pod-b").await;
+    SessionRelay::new(theirs, id(2), &lease).append(&ack(1), NOW).await.expect("is written");
+    let other = Names(id(2));
+    let company: CompanyId = "acme".parse().expect("valid");
+    let tries: Vec<Vec<String>> = vec![
+        vec!["GET".into(), other.status()],
+        vec!["XADD".into(), other.events(), "*".into(), "e".into(), "forged".into()],
+        vec!["XREAD".into(), "STREAMS".into(), other.commands(), "0".into()],
+        vec!["EVAL".into(), "return redis.call('GET', KEYS[1])".into(), "1".into(), other.lease()],
+        vec!["EVAL".into(), format!("return redis.call('DEL', '{}')", other.events()), "0".into()],
+        vec!["PUBLISH".into(), other.live_channel(), "forged".into()],
+        vec!["PUBLISH".into(), relay::company_channel(&company), "forged".into()],
+        vec!["KEYS".into(), "*".into()],
+        vec!["SCAN".into(), "0".into()],
+        vec!["ACL".into(), "LIST".into()],
+        vec!["CONFIG".into(), "GET".into(), "*".into()],
+        vec!["FLUSHALL".into()],
+        vec!["CLIENT".into(), "LIST".into()],
+    ];
+    for words in tries {
+        let answer: Result<redis::Value, _> = redis::cmd(&words[0]).arg(&words[1..]).query_async(&mut mine).await;
+        let refused = answer.expect_err(&format!("{words:?} must be refused")).to_string();
+        assert!(
+            ["NOPERM", "permissions", "can't access"].iter().any(|word| refused.contains(word)),
+            "{words:?}: {refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_holder_at_a_time_and_whoever_was_overtaken_is_refused() {
+    let redis = Redis::start().await;
+    let mut own = session_of(&redis, id(1)).await;
+    let first = held(&mut own, id(1), "pod-a").await;
+    let waits = Lease::acquire(&mut own, id(1), "pod-b").await.expect("Redis answers");
+    assert!(matches!(waits, Acquired::HeldByOther(left) if left > Duration::ZERO));
+
+    let again = held(&mut own, id(1), "pod-a").await;
+    assert!(again.fence > first.fence, "a restarted process gets a fence of its own");
+    assert!(matches!(first.renew(&mut own).await, Err(RelayError::Fenced { mine }) if mine == first.fence));
+    again.renew(&mut own).await.expect("is held");
+
+    let mut overtaken = SessionRelay::new(own.clone(), id(1), &first);
+    assert!(matches!(overtaken.append(&ack(1), NOW).await, Err(RelayError::Fenced { .. })));
+    assert!(matches!(overtaken.set_link(None, NOW).await, Err(RelayError::Fenced { .. })));
+    first.release(&mut own).await.expect("nothing happens");
+    again.renew(&mut own).await.expect("is still held");
+
+    again.release(&mut own).await.expect("is given back");
+    held(&mut own, id(1), "pod-b").await;
+}
+
+#[tokio::test]
+async fn a_command_stays_until_it_is_finished_and_one_that_cannot_be_read_stops_nobody() {
+    let redis = Redis::start().await;
+    let mut own = session_of(&redis, id(1)).await;
+    let lease = held(&mut own, id(1), "pod-a").await;
+    let mut session = SessionRelay::new(own, id(1), &lease);
+    let mut api = ApiRelay::new(admin(&redis));
+    let command = Command { id: Uuid::from_u128(9), deadline: NOW, action: CommandAction::RefreshQr };
+    let _: String = redis::cmd("XADD")
+        .arg(Names(id(1)).commands())
+        .arg(&["*", "c", r#"{"v":1,"kind":"command","at":"1970-01-01T00:00:00Z","body":{"id":"later version"}}"#])
+        .query_async(&mut admin(&redis))
+        .await
+        .expect("is written");
+    api.send(id(1), command.clone(), NOW).await.expect("is sent");
+    for _ in 0..2 {
+        let waiting = session.commands().await.expect("is read");
+        assert!(waiting[0].1.is_err());
+        assert_eq!(waiting[1].1.as_ref().expect("is ours"), &command, "a crash would have lost it");
+    }
+    for (offset, _) in session.commands().await.expect("is read") {
+        session.finish(offset).await.expect("is finished");
+    }
+    assert!(session.commands().await.expect("is read").is_empty());
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_restart_of_redis_and_so_does_the_connection() {
+    let mut redis = Redis::start().await;
+    let mut own = session_of(&redis, id(1)).await;
+    let lease = held(&mut own, id(1), "pod-a").await;
+    let mut session = SessionRelay::new(own, id(1), &lease);
+    session.append(&ack(1), NOW).await.expect("is written");
+    let mut operator = OperatorRelay::new(admin(&redis));
+    redis.restart().await;
+    // The users are made again by the operator where Redis has lost them.
+    let credentials = Credentials::of_session(id(1), format!("password-of-{}", id(1)));
+    eventually(Duration::from_secs(10), "Redis to take the user", async || operator.allow(id(1), &credentials).await)
+        .await;
+    eventually(Duration::from_secs(10), "the session to write again", async || session.append(&ack(2), NOW).await)
+        .await;
+    let read = ApiRelay::new(admin(&redis)).events(id(1), Offset::START, 10).await.expect("is read");
+    assert_eq!(read.len(), 2);
+    assert_eq!(read[0].decode().expect("is ours").header.fence, Fence(1));
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_forgotten_connection() {
+    let redis = Redis::start().await;
+    for n in [1, 2] {
+        let mut own = session_of(&redis, id(n)).await;
+        let lease = held(&mut own, id(n), "pod").await;
+        SessionRelay::new(own, id(n), &lease).append(&ack(1), NOW).await.expect("is written");
+    }
+    let mut operator = OperatorRelay::new(admin(&redis));
+    operator.forget(id(1)).await.expect("is forgotten");
+    assert_eq!(operator.known().await.expect("is read"), [id(2)].into());
+}
