@@ -1,0 +1,149 @@
+//! The browser's process: started by us in a process group of its own, waited for by us, and ended step by step. Its
+//! output is drained for ever, or it would stop at a full pipe.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+use super::reaper::{Children, Owned};
+use super::{flags, profile};
+use crate::settings::BrowserSettings;
+
+/// From the start until the browser says where it listens. 0.7 s when warm; minutes of a busy node pulling images and
+/// a first start on a network volume must fit.
+const START: Duration = Duration::from_secs(45);
+
+/// For `--product-version`, which takes 0.1 s.
+const VERSION: Duration = Duration::from_secs(10);
+
+/// What Chromium writes before the address.
+const LISTENING: &str = "DevTools listening on ";
+
+/// Why there is no browser.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The program cannot be started.
+    #[error("cannot start the browser: {0}")]
+    Spawn(#[from] std::io::Error),
+    /// It ended before it listened.
+    #[error("the browser ended at once ({status}); its last words: {words}")]
+    Ended {
+        /// How.
+        status: String,
+        /// The last line that it wrote.
+        words: String,
+    },
+    /// It did not say where it listens.
+    #[error("the browser did not get ready in time")]
+    Silent,
+}
+
+/// A running browser. Dropping it kills the whole group.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    group: Pid,
+    _owned: Owned,
+}
+
+impl Process {
+    /// Starts the browser and gives the address of its `DevTools`.
+    pub async fn start(
+        settings: &BrowserSettings,
+        user_agent: Option<&str>,
+        children: &Children,
+    ) -> Result<(Self, String), LaunchError> {
+        let arguments = flags::arguments(&settings.profile, user_agent, settings.proxy.as_deref(), &settings.arguments);
+        let mut command = command(settings);
+        command.args(arguments).process_group(0).stderr(Stdio::piped());
+        let (mut child, owned) = children.spawn(&mut command)?;
+        let group = child
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| std::io::Error::other("no pid"))?;
+        let stderr = child.stderr.take().ok_or_else(|| std::io::Error::other("no standard error"))?;
+        let mut process = Self { child, group, _owned: owned };
+        let mut lines = BufReader::new(stderr).lines();
+        match tokio::time::timeout(START, address(&mut lines)).await {
+            Err(_) => Err(LaunchError::Silent),
+            Ok(Ok(address)) => {
+                tokio::spawn(drain(lines));
+                Ok((process, address))
+            }
+            Ok(Err(words)) => {
+                // Its output ended, so it ends; should it not, dropping `process` kills it.
+                let status = tokio::time::timeout(Duration::from_secs(1), process.wait()).await;
+                Err(LaunchError::Ended { status: format!("{status:?}"), words })
+            }
+        }
+    }
+
+    /// Waits until the browser itself has ended. Its children may live on until [`Process::signal`] or the drop.
+    pub async fn wait(&mut self) -> Option<ExitStatus> {
+        self.child.wait().await.ok()
+    }
+
+    /// Signals the whole group. Nothing happens when nobody is left in it.
+    pub fn signal(&self, signal: Signal) {
+        let _ = kill_process_group(self.group, signal);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// What the browser answers when asked for its version, such as `156.0.8078.79`.
+pub async fn version(settings: &BrowserSettings, children: &Children) -> Option<String> {
+    let mut command = command(settings);
+    command.arg("--product-version").stdout(Stdio::piped()).stderr(Stdio::null());
+    let (child, _owned) = children.spawn(&mut command).ok()?;
+    let output = tokio::time::timeout(VERSION, child.wait_with_output()).await.ok()?.ok()?;
+    String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// With an environment of its own: nothing of ours is the browser's business, and the root file system is read-only.
+fn command(settings: &BrowserSettings) -> Command {
+    let (home, temporary) = (profile::home(&settings.scratch), profile::temporary(&settings.scratch));
+    let below = |name: &str| Path::new(&home).join(name);
+    let mut command = Command::new(&settings.program);
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("LANG", "C.UTF-8")
+        .env("XDG_CONFIG_HOME", below("config"))
+        .env("XDG_CACHE_HOME", below("cache"))
+        .env("XDG_DATA_HOME", below("data"))
+        .env("XDG_RUNTIME_DIR", &temporary)
+        .env("TMPDIR", &temporary)
+        .env("HOME", &home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// The address, or the last line before the output ended.
+async fn address(lines: &mut Lines<BufReader<ChildStderr>>) -> Result<String, String> {
+    let mut last = String::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let Some((_, address)) = line.split_once(LISTENING) {
+            return Ok(address.trim().to_owned());
+        }
+        last = line;
+    }
+    Err(last)
+}
+
+async fn drain(mut lines: Lines<BufReader<ChildStderr>>) {
+    while let Ok(Some(line)) = lines.next_line().await {
+        tracing::debug!(target: "browser", "{line}");
+    }
+}

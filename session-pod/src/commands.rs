@@ -1,0 +1,165 @@
+//! Carries out what the API asks for, one after the other, each with one effect and one outcome. A command leaves Redis
+//! only when its outcome is kept, so a crash repeats it, and what it might have done is looked up before it is done again.
+
+mod carry_out;
+mod gap;
+mod judge;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use relay::{Command, CommandAction, Endpoint, Event, Offset, Outcome, SessionRelay, SessionState, subscribe};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::engine::Engine;
+use crate::journal::Journal;
+pub use gap::Gap;
+use judge::{Verdict, judge};
+
+/// A lost wake-up costs at most so long.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What the commands need of the supervisor, which owns the state machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Make a new code.
+    NewCode,
+    /// A logout that comes now was asked for.
+    LogoutComes,
+}
+
+/// The worker.
+pub struct Commands {
+    /// Redis.
+    pub relay: SessionRelay,
+    /// Where the wake-ups come from.
+    pub endpoint: Endpoint,
+    /// Who does it.
+    pub engine: Arc<dyn Engine>,
+    /// Where outcomes go.
+    pub journal: Journal,
+    /// The state of the session.
+    pub state: watch::Receiver<SessionState>,
+    /// The supervisor.
+    pub asks: mpsc::Sender<Ask>,
+    /// The pause between two sends.
+    pub gap: Gap,
+}
+
+/// What the worker remembers of commands that are still in Redis.
+#[derive(Default)]
+struct Pending {
+    /// Their outcome is kept; only their removal is not done.
+    answered: BTreeSet<Offset>,
+    /// They were begun, by us or perhaps by the process before us, and nobody knows how they ended.
+    begun: BTreeSet<Uuid>,
+    /// An earlier process may have begun what we find in the first reading.
+    first_reading_done: bool,
+}
+
+impl Commands {
+    /// Works until `stop`. What it is doing then is dropped and looked up by the next process.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut wake = subscribe(self.endpoint.clone(), vec![self.relay.wake_channel()]);
+        let mut pending = Pending::default();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.sweep(&mut pending) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = wake.next() => {}
+                () = tokio::time::sleep(SWEEP) => {}
+                // What waited for the connection can go now.
+                changed = self.state.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    async fn sweep(&mut self, pending: &mut Pending) {
+        let commands = match self.relay.commands().await {
+            Ok(commands) => commands,
+            Err(error) => return tracing::warn!(%error, "commands cannot be read"),
+        };
+        let first = !std::mem::replace(&mut pending.first_reading_done, true);
+        let mut here = BTreeMap::new();
+        for (offset, command) in commands {
+            if first {
+                pending.begun.extend(command.as_ref().ok().map(|command| command.id));
+            }
+            here.insert(offset, command.as_ref().ok().map(|command| command.id));
+            if pending.answered.contains(&offset) {
+                self.finish(offset, pending).await;
+                continue;
+            }
+            match command {
+                Ok(command) => self.take(offset, command, pending).await,
+                Err(error) => {
+                    tracing::warn!(%error, "a command cannot be read and is dropped");
+                    count("unreadable", "dropped");
+                    self.finish(offset, pending).await;
+                }
+            }
+        }
+        pending.answered.retain(|offset| here.contains_key(offset));
+        pending.begun.retain(|id| here.values().flatten().any(|here| here == id));
+    }
+
+    async fn take(&mut self, offset: Offset, command: Command, pending: &mut Pending) {
+        let begun = pending.begun.contains(&command.id);
+        let verdict = judge(&command, *self.state.borrow(), begun, runtime::ambient::now());
+        let outcome = match verdict {
+            Verdict::Wait => None,
+            Verdict::End(outcome) => Some(outcome),
+            Verdict::LookUp => self.look_up(&command).await,
+            Verdict::Run => {
+                pending.begun.insert(command.id);
+                self.carry_out(&command).await
+            }
+        };
+        let Some(outcome) = outcome else { return };
+        let (kind, result) = (name(&command.action), result(&outcome));
+        tracing::info!(command = %command.id, kind, result, "command ended");
+        count(kind, result);
+        self.journal.tell(Event::CommandDone { command: command.id, outcome }, runtime::ambient::now());
+        pending.answered.insert(offset);
+        self.finish(offset, pending).await;
+    }
+
+    /// Takes a command out of Redis. What fails now is done at the next sweep.
+    async fn finish(&mut self, offset: Offset, pending: &mut Pending) {
+        match self.relay.finish(offset).await {
+            Ok(()) => {
+                pending.answered.remove(&offset);
+            }
+            Err(error) => tracing::warn!(%error, "a command stays until Redis answers"),
+        }
+    }
+}
+
+fn count(kind: &'static str, result: &'static str) {
+    metrics::counter!("whatsapp_session_commands_total", "kind" => kind, "result" => result).increment(1);
+}
+
+const fn name(action: &CommandAction) -> &'static str {
+    match action {
+        CommandAction::SendText { .. } => "sendText",
+        CommandAction::RefreshQr => "refreshQr",
+        CommandAction::Logout => "logout",
+        CommandAction::ListChats { .. } => "listChats",
+    }
+}
+
+const fn result(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::Failed { .. } => "failed",
+        Outcome::Expired => "expired",
+        Outcome::Unknown => "unknown",
+    }
+}

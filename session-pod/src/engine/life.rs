@@ -1,0 +1,275 @@
+//! One life of the browser, from its start to its end: starts it, carries the page's events out in order and without
+//! gaps, notices every way in which it can die, and ends it step by step when asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chromiumoxide::cdp::browser_protocol::page::EventFrameNavigated;
+use chromiumoxide::cdp::browser_protocol::target::EventTargetCrashed;
+use chromiumoxide::cdp::js_protocol::runtime::EventBindingCalled;
+use chromiumoxide::listeners::EventStream;
+use futures::StreamExt;
+use relay::EngineVersions;
+use rustix::process::Signal;
+use serde::Deserialize;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::contract::PageEvent;
+use super::inject::{Keeper, Note};
+use super::scripts::Scripts;
+use super::sequence::{Place, Sequence};
+use super::web::{Bridge, Slot};
+use super::{EngineEvent, Pace, decode};
+use crate::browser::cdp::{CallError, Cdp};
+use crate::browser::flags;
+use crate::browser::page::Page;
+use crate::browser::process::{self, LaunchError, Process};
+use crate::browser::reaper::Children;
+use crate::settings::BrowserSettings;
+
+/// Notes of the keeper that wait. It makes a few in a minute.
+const NOTES: usize = 16;
+
+/// After SIGKILL a process is gone at once, unless the kernel holds it in a disk that hangs.
+const KILLED: Duration = Duration::from_secs(5);
+
+/// Longest wait for the answer to the request to close.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// What a life needs.
+pub(super) struct Life {
+    pub(super) settings: BrowserSettings,
+    pub(super) scripts: Arc<Scripts>,
+    pub(super) children: Children,
+    pub(super) slot: Slot,
+    pub(super) events: mpsc::Sender<EngineEvent>,
+    /// Set once the browser is to end, and again when it must end faster.
+    pub(super) stop: watch::Receiver<Option<Pace>>,
+}
+
+/// Why a browser did not get going.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// A browser with its page, and everything that it says.
+struct Running {
+    process: Process,
+    cdp: Cdp,
+    page: Page,
+    emitted: EventStream<EventBindingCalled>,
+    navigations: EventStream<EventFrameNavigated>,
+    crashes: EventStream<EventTargetCrashed>,
+    notes: mpsc::Receiver<Note>,
+    wake: Arc<Notify>,
+    keeper: JoinHandle<()>,
+    sequence: Sequence,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+impl Life {
+    /// Lives until the browser has ended, by itself or because it was asked to.
+    pub(super) async fn run(mut self) {
+        let mut stop = self.stop.clone();
+        let started = tokio::select! {
+            biased;
+            _ = stop.wait_for(Option::is_some) => return,
+            started = self.start() => started,
+        };
+        let mut running = match started {
+            Ok(running) => running,
+            Err(error) => {
+                tracing::error!(%error, "the browser did not start");
+                let _ = self.events.send(EngineEvent::Lost).await;
+                return;
+            }
+        };
+        self.slot.set(Some(running.page.clone()));
+        let asked = tokio::select! {
+            biased;
+            _ = stop.wait_for(Option::is_some) => true,
+            () = self.carry(&mut running) => false,
+        };
+        self.slot.set(None);
+        running.keeper.abort();
+        shut(&mut running, &mut self.stop).await;
+        if !asked {
+            let _ = self.events.send(EngineEvent::Lost).await;
+        }
+    }
+
+    async fn start(&self) -> Result<Running, StartError> {
+        let version = process::version(&self.settings, &self.children).await;
+        let agent = version.as_deref().and_then(flags::user_agent);
+        let (process, address) = Process::start(&self.settings, agent.as_deref(), &self.children).await?;
+        let cdp = Cdp::connect(&address).await?;
+        let crashes = cdp.crashes().await?;
+        let versions = EngineVersions { browser: Some(cdp.version().await?), ..EngineVersions::default() };
+        let page = cdp.open().await?;
+        let (emitted, navigations) = (page.emitted().await?, page.navigations().await?);
+        // Before the page can say anything.
+        let _ = self.events.send(EngineEvent::Up(versions)).await;
+        let (sender, notes) = mpsc::channel(NOTES);
+        let wake = Arc::new(Notify::new());
+        let keeper = Keeper {
+            page: page.clone(),
+            scripts: self.scripts.clone(),
+            notes: sender,
+            wake: wake.clone(),
+            fraction: runtime::ambient::random_fraction,
+        };
+        let keeper = tokio::spawn(keeper.run());
+        let sequence = Sequence::default();
+        Ok(Running { process, cdp, page, emitted, navigations, crashes, notes, wake, keeper, sequence })
+    }
+
+    /// Carries events until the browser is gone. Notes come before what the page says, so that the numbers of a new
+    /// life are not taken for those of the old one.
+    async fn carry(&self, running: &mut Running) {
+        loop {
+            tokio::select! {
+                biased;
+                status = running.process.wait() => {
+                    tracing::warn!(status = %status.map(|s| s.to_string()).unwrap_or_default(), "the browser ended");
+                    return;
+                }
+                () = running.cdp.ended() => {
+                    tracing::warn!("the connection to the browser is lost");
+                    return;
+                }
+                crash = running.crashes.next() => {
+                    let Some(crash) = crash else { return };
+                    if running.page.is(&crash.target_id) {
+                        tracing::warn!(status = crash.status, code = crash.error_code, "the page crashed");
+                        self.tell(EngineEvent::PageCrashed).await;
+                    }
+                }
+                note = running.notes.recv() => match note {
+                    None => return,
+                    Some(Note::Loading) => {
+                        running.sequence.restart();
+                        self.tell(EngineEvent::Loading).await;
+                    }
+                    Some(Note::Unreachable) => self.tell(EngineEvent::Unreachable).await,
+                    Some(Note::Hangs) => self.tell(EngineEvent::PageCrashed).await,
+                },
+                navigation = running.navigations.next() => {
+                    let Some(navigation) = navigation else { return };
+                    if navigation.frame.parent_id.is_none() {
+                        running.wake.notify_one();
+                    }
+                }
+                emitted = running.emitted.next() => {
+                    let Some(emitted) = emitted else { return };
+                    if let Ok(value) = serde_json::from_str(&emitted.payload) {
+                        self.take(running, value).await;
+                    } else {
+                        unreadable("json");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn take(&self, running: &mut Running, event: serde_json::Value) {
+        let Some(n) = event.get("n").and_then(serde_json::Value::as_u64) else { return unreadable("number") };
+        match running.sequence.place(n) {
+            Place::Seen => {}
+            Place::Next => self.pass(event).await,
+            Place::Gap { after } => {
+                tracing::warn!(after, next = n, "events of the page are missing");
+                self.fill(running, after, n).await;
+                if running.sequence.place(n) == Place::Next {
+                    self.pass(event).await;
+                }
+            }
+        }
+    }
+
+    /// Fetches what is missing between two events from the page's own memory.
+    async fn fill(&self, running: &mut Running, after: u64, next: u64) {
+        let missing = Bridge(&running.page).resume(after).await.unwrap_or_default();
+        for event in missing {
+            let number = event.get("n").and_then(serde_json::Value::as_u64).unwrap_or(0);
+            if number < next && running.sequence.place(number) == Place::Next {
+                self.pass(event).await;
+            }
+        }
+        let last = next.saturating_sub(1);
+        if running.sequence.behind(last) {
+            running.sequence.skip_to(last);
+            self.tell(EngineEvent::Missed).await;
+        }
+    }
+
+    async fn pass(&self, event: serde_json::Value) {
+        match PageEvent::deserialize(event).map(decode::event) {
+            Ok(Ok(Some(event))) => self.tell(event).await,
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "an event of the page is of no use");
+                unreadable("field");
+            }
+            Err(_) => unreadable("body"),
+        }
+    }
+
+    async fn tell(&self, event: EngineEvent) {
+        // Fails only when nobody wants to know any more.
+        let _ = self.events.send(event).await;
+    }
+}
+
+/// Something of the page's could not be read. What it was stays unsaid: it may hold content.
+fn unreadable(what: &'static str) {
+    metrics::counter!("whatsapp_session_unreadable_events_total", "what" => what).increment(1);
+    tracing::debug!(what, "unreadable event of the page");
+}
+
+/// Ends the browser: asked over the protocol, then SIGTERM, then SIGKILL, each with its time. A harsher request that
+/// comes meanwhile shortens what is left.
+async fn shut(running: &mut Running, stop: &mut watch::Receiver<Option<Pace>>) {
+    let close = stop.borrow_and_update().unwrap_or(Pace::ORDERLY).close;
+    // It may be gone before it answers, and what counts is that it goes.
+    running.cdp.close(close.min(ANSWER)).await;
+    let ended = ended_within(&mut running.process, stop, |pace| pace.close).await;
+    if !ended {
+        tracing::warn!("the browser did not close; SIGTERM");
+        running.process.signal(Signal::TERM);
+        if !ended_within(&mut running.process, stop, |pace| pace.terminate).await {
+            tracing::warn!("the browser did not end; SIGKILL");
+        }
+    }
+    // Also for what is left of its group when it ended by itself.
+    running.process.signal(Signal::KILL);
+    let _ = tokio::time::timeout(KILLED, running.process.wait()).await;
+}
+
+/// Whether the process ended within the time that the newest pace allows.
+async fn ended_within(
+    process: &mut Process,
+    stop: &mut watch::Receiver<Option<Pace>>,
+    part: impl Fn(&Pace) -> Duration,
+) -> bool {
+    let begin = tokio::time::Instant::now();
+    loop {
+        let pace = stop.borrow_and_update().unwrap_or(Pace::ORDERLY);
+        tokio::select! {
+            _ = process.wait() => return true,
+            () = tokio::time::sleep_until(begin + part(&pace)) => return false,
+            changed = stop.changed() => if changed.is_err() {
+                return tokio::time::timeout_at(begin + part(&pace), process.wait()).await.is_ok();
+            },
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! The one way for an event to the API: told once, under the id that the API knows, kept in the outbox until Redis has
+//! it. Clones share it.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use relay::{Account, ChatId, Event, Message, MessageId};
+use tokio::sync::Notify;
+
+use crate::memory::{Mark, Memory};
+use crate::outbox::{Outbox, OutboxError, Record};
+use crate::session::Link;
+
+/// Messages that are remembered as told. A synchronisation tells at most 4,000 at once.
+const TOLD: usize = 20_000;
+
+/// The journal of a session.
+#[derive(Clone)]
+pub struct Journal {
+    inner: Arc<Mutex<Inner>>,
+    filled: Arc<Notify>,
+    lost: Arc<Notify>,
+}
+
+struct Inner {
+    outbox: Outbox,
+    memory: Memory,
+    path: PathBuf,
+    told: Told,
+    /// Nothing is missing between the mark and now, so that the mark may follow what Redis has.
+    caught_up: bool,
+    /// Something had no room, and is to be looked for when there is room again.
+    overflowed: bool,
+    mark: Mark,
+}
+
+impl Journal {
+    /// Opens the files in the folder.
+    pub fn open(folder: &Path, outbox_bytes: u64) -> io::Result<Self> {
+        let path = folder.join("session.json");
+        let memory = Memory::load(&path)?;
+        let outbox = Outbox::open(&folder.join("outbox"), outbox_bytes)?;
+        let mut told = Told::default();
+        for record in outbox.waiting() {
+            if let Event::Message(message) = &record.event {
+                told.add(&message.id);
+            }
+        }
+        let mark = memory.mark.clone();
+        let inner = Inner { outbox, memory, path, told, caught_up: false, overflowed: false, mark };
+        let journal =
+            Self { inner: Arc::new(Mutex::new(inner)), filled: Arc::new(Notify::new()), lost: Arc::new(Notify::new()) };
+        journal.filled.notify_one();
+        Ok(journal)
+    }
+
+    /// Tells an event. One that has no room is looked for later in the page's store; what is not there is lost, loudly.
+    pub fn tell(&self, event: Event, at: Timestamp) {
+        self.put(event, at, false);
+    }
+
+    /// Tells an event that may have been told before: whoever asks for it may have lost it.
+    pub fn tell_again(&self, event: Event, at: Timestamp) {
+        self.put(event, at, true);
+    }
+
+    fn put(&self, event: Event, at: Timestamp, again: bool) {
+        let mut inner = self.lock();
+        let (event, new) = inner.prepare(event);
+        if !new && !again {
+            return;
+        }
+        let kind = kind(&event);
+        match inner.outbox.push(Record { at, event }) {
+            Ok(()) => {
+                metrics::counter!("whatsapp_session_events_total", "kind" => kind).increment(1);
+                self.filled.notify_one();
+            }
+            Err(error) => {
+                tracing::error!(%error, kind, "an event was not kept");
+                metrics::counter!("whatsapp_session_events_refused_total", "kind" => kind).increment(1);
+                inner.overflowed = true;
+                inner.caught_up = false;
+            }
+        }
+        inner.gauge();
+    }
+
+    /// The oldest event that Redis does not have; waits for one.
+    pub async fn next(&self) -> Record {
+        loop {
+            if let Some(record) = self.lock().outbox.front().cloned() {
+                return record;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Redis has the oldest event, or it cannot be sent at all.
+    pub fn sent(&self) -> Result<(), OutboxError> {
+        let mut inner = self.lock();
+        if let Some(Record { event: Event::Message(message), .. }) = inner.outbox.pop()? {
+            inner.mark.saw(message.sent_at, &message.id);
+        }
+        inner.gauge();
+        if inner.outbox.front().is_none() {
+            inner.keep_mark();
+            if std::mem::take(&mut inner.overflowed) {
+                self.lost.notify_one();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether Redis has everything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lock().outbox.front().is_none()
+    }
+
+    /// Ends when something was lost and there is room again.
+    pub async fn lost(&self) {
+        self.lost.notified().await;
+    }
+
+    /// How far the API was told.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.lock().memory.mark.clone()
+    }
+
+    /// From now on something may be missing that no event will tell.
+    pub fn interrupted(&self) {
+        self.lock().caught_up = false;
+    }
+
+    /// The page's store was compared: nothing is missing any more.
+    pub fn caught_up(&self) {
+        let mut inner = self.lock();
+        if inner.overflowed {
+            return;
+        }
+        inner.caught_up = true;
+        inner.mark.complete = true;
+        if inner.outbox.front().is_none() {
+            inner.keep_mark();
+        }
+    }
+
+    /// What is known of the link.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        self.lock().memory.link
+    }
+
+    /// Remembers the link.
+    pub fn set_link(&self, link: Link) {
+        let mut inner = self.lock();
+        if inner.memory.link != link {
+            inner.memory.link = link;
+            inner.save();
+        }
+    }
+
+    /// The account that was linked last.
+    #[must_use]
+    pub fn account(&self) -> Option<Account> {
+        self.lock().memory.account.clone()
+    }
+
+    /// Remembers the account, and gives it with all that is known of it.
+    pub fn linked(&self, account: &Account, now: Timestamp) -> Account {
+        let mut inner = self.lock();
+        let before = inner.memory.account.clone();
+        let account = inner.memory.linked(account, now);
+        if before.as_ref().map(|known| &known.id) != Some(&account.id) {
+            inner.mark = Mark::default();
+            inner.caught_up = false;
+        }
+        if before.as_ref() != Some(&account) {
+            inner.save();
+        }
+        account
+    }
+
+    /// Remembers that WhatsApp has another id for a message.
+    pub fn learn_alias(&self, chosen: &MessageId, actual: &MessageId) {
+        let mut inner = self.lock();
+        if chosen != actual && inner.memory.chosen(actual).is_none() {
+            inner.memory.learn_alias(chosen, actual);
+            inner.save();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// The event as it is told, and whether it is new.
+    fn prepare(&mut self, event: Event) -> (Event, bool) {
+        match event {
+            Event::Message(message) => {
+                let message = self.under_known_id(message);
+                let new = self.told.add(&message.id);
+                (Event::Message(message), new)
+            }
+            Event::Ack(mut ack) => {
+                if let Some(chosen) = self.memory.chosen(&ack.id) {
+                    ack.id = chosen.clone();
+                }
+                (Event::Ack(ack), true)
+            }
+            other => (other, true),
+        }
+    }
+
+    fn under_known_id(&self, mut message: Message) -> Message {
+        if let Some(chosen) = self.memory.chosen(&message.id) {
+            if let Some(chat) = chat_of(chosen) {
+                message.chat = chat;
+            }
+            message.id = chosen.clone();
+        }
+        message
+    }
+
+    fn keep_mark(&mut self) {
+        if self.caught_up && self.memory.mark != self.mark {
+            self.memory.mark = self.mark.clone();
+            self.save();
+        }
+    }
+
+    fn save(&self) {
+        if let Err(error) = self.memory.save(&self.path) {
+            // What is not remembered is told again after the next start; nothing is lost by that.
+            tracing::error!(%error, "what the session remembers cannot be saved");
+        }
+    }
+
+    fn gauge(&self) {
+        metrics::gauge!("whatsapp_session_outbox_bytes")
+            .set(f64::from(u32::try_from(self.outbox.bytes()).unwrap_or(u32::MAX)));
+    }
+}
+
+fn chat_of(id: &MessageId) -> Option<ChatId> {
+    id.as_str().split('_').nth(1)?.parse().ok()
+}
+
+const fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Message(message) if message.recovered => "recovered",
+        Event::Message(_) => "message",
+        Event::Ack(_) => "ack",
+        Event::Chat(_) => "chat",
+        Event::State(_) => "state",
+        Event::CommandDone { .. } => "commandDone",
+    }
+}
+
+/// The messages that were told lately.
+#[derive(Default)]
+struct Told {
+    known: BTreeSet<MessageId>,
+    order: VecDeque<MessageId>,
+}
+
+impl Told {
+    /// Whether it is new.
+    fn add(&mut self, id: &MessageId) -> bool {
+        if !self.known.insert(id.clone()) {
+            return false;
+        }
+        self.order.push_back(id.clone());
+        if self.order.len() > TOLD
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relay::Ack;
+
+    use super::*;
+
+    fn message(id: &str, second: i64) -> Event {
+        let id: MessageId = id.parse().expect("valid");
+        Event::Message(Message {
+            chat: chat_of(&id).expect("a chat"),
+            id,
+            author: None,
+            push_name: None,
+            from_me: true,
+            message_type: "chat".to_owned(),
+            text: None,
+            sent_at: Timestamp::from_second(second).expect("valid"),
+            ack: 0,
+            quoted: None,
+            recovered: false,
+        })
+    }
+
+    fn open(folder: &tempfile::TempDir) -> Journal {
+        Journal::open(folder.path(), 1 << 20).expect("opens")
+    }
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+    const CHOSEN: &str = "true_5511999999999@c.us_3EB01";
+    const ACTUAL: &str = "true_100000000000001@lid_3EB01";
+
+    #[tokio::test]
+    async fn a_message_is_told_once_also_across_a_restart_while_it_waits() {
+        let folder = tempfile::tempdir().expect("folder");
+        let journal = open(&folder);
+        journal.tell(message(CHOSEN, 1), NOW);
+        journal.tell(message(CHOSEN, 1), NOW);
+        let journal = open(&folder);
+        journal.tell(message(CHOSEN, 1), NOW);
+        let _ = journal.next().await;
+        journal.sent().expect("written");
+        assert!(journal.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_message_has_the_chosen_id_for_life() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (chosen, actual): (MessageId, MessageId) = (CHOSEN.parse().expect("valid"), ACTUAL.parse().expect("valid"));
+        open(&folder).learn_alias(&chosen, &actual);
+        let journal = open(&folder);
+        journal.tell(message(ACTUAL, 1), NOW);
+        journal.tell(Event::Ack(Ack { id: actual, ack: 2 }), NOW);
+        let Event::Message(told) = journal.next().await.event else { panic!("a message") };
+        assert_eq!((told.id.as_str(), told.chat.as_str()), (CHOSEN, "5511999999999@c.us"));
+        journal.sent().expect("written");
+        assert_eq!(journal.next().await.event, Event::Ack(Ack { id: chosen, ack: 2 }));
+    }
+
+    #[tokio::test]
+    async fn the_mark_follows_redis_and_only_while_nothing_is_missing() {
+        let folder = tempfile::tempdir().expect("folder");
+        let journal = open(&folder);
+        journal.tell(message("true_5511999999999@c.us_3EB01", 10), NOW);
+        journal.caught_up();
+        assert_eq!(journal.mark(), Mark::default(), "Redis does not have it yet");
+        journal.sent().expect("written");
+        let told = journal.mark();
+        assert!(
+            told.complete && !told.misses(Timestamp::from_second(9).expect("valid"), &CHOSEN.parse().expect("valid"))
+        );
+
+        journal.interrupted();
+        journal.tell(message("true_5511999999999@c.us_3EB02", 20), NOW);
+        journal.sent().expect("written");
+        assert_eq!(journal.mark(), told, "an older message may still be missing");
+        journal.caught_up();
+        assert_ne!(journal.mark(), told);
+        assert_eq!(open(&folder).mark(), journal.mark());
+    }
+
+    #[tokio::test]
+    async fn what_had_no_room_is_looked_for_when_there_is_room() {
+        let folder = tempfile::tempdir().expect("folder");
+        let journal = Journal::open(folder.path(), 600).expect("opens");
+        for number in 0..10 {
+            journal.tell(message(&format!("true_5511999999999@c.us_3EB0{number}"), 1), NOW);
+        }
+        while !journal.is_empty() {
+            journal.sent().expect("written");
+        }
+        tokio::time::timeout(std::time::Duration::from_secs(1), journal.lost()).await.expect("told");
+    }
+}

@@ -1,0 +1,244 @@
+//! The whole life of the pod: lease, volume, tasks, supervisor, and the end in good order or at once.
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use relay::{Lease, Redis, SessionRelay, SessionState};
+use runtime::health::Health;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::browser::profile;
+use crate::browser::reaper::Children;
+use crate::commands::Commands;
+use crate::engine::{Engine, Pace, WebEngine};
+use crate::health::Parts;
+use crate::journal::Journal;
+use crate::lease::{self, Lost};
+use crate::publisher::{self, Snapshots};
+use crate::settings::Settings;
+use crate::supervisor::{Ended, Supervisor, Tools};
+
+/// What the tasks may take after the browser is closed: their last words (4 s) side by side, and a margin.
+const TASKS_END: Duration = Duration::from_secs(6);
+
+/// For giving the lease back.
+const RELEASE: Duration = Duration::from_secs(3);
+
+/// Questions of the commands that wait for the supervisor.
+const ASKS: usize = 8;
+
+/// How the pod ended. The code tells the operator why the container was restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// As it was asked to.
+    Stopped,
+    /// Something that should always work did not.
+    Failed,
+    /// Another pod took the session over, or might have.
+    Fenced,
+    /// The browser failed again and again.
+    GaveUp,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Stopped => 0,
+            Exit::Failed => 1,
+            // 2 is for wrong settings.
+            Exit::Fenced => 3,
+            Exit::GaveUp => 4,
+        })
+    }
+}
+
+/// What the process gives the pod.
+#[derive(Clone, Default)]
+pub struct Surroundings {
+    /// The process' health.
+    pub health: Health,
+    /// Cancelled when the pod is to end.
+    pub stop: CancellationToken,
+    /// The children that the reaper leaves alone.
+    pub children: Children,
+}
+
+/// Runs the session until it is asked to end or cannot go on.
+pub async fn run(settings: Settings, surroundings: Surroundings) -> Exit {
+    let parts = Parts::of(&surroundings.health);
+    let mut redis = match settings.redis.connect() {
+        Ok(redis) => redis,
+        Err(error) => {
+            tracing::error!(%error, "no connection to Redis can be made");
+            return Exit::Failed;
+        }
+    };
+    let lease = {
+        // While another pod holds the lease this one has nothing to do, and that is no reason to restart it.
+        let waiting = keep_beating(&parts);
+        let stop = &surroundings.stop;
+        let acquired = lease::acquire(&mut redis, settings.connection, &settings.pod_uid, &parts.redis, stop);
+        tokio::select! {
+            acquired = acquired => acquired,
+            () = waiting => None,
+        }
+    };
+    let Some(lease) = lease else { return Exit::Stopped };
+    let exit = match hold(settings, &surroundings, parts, &lease, &redis).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            tracing::error!(%error, "the volume or the page folder cannot be used");
+            Exit::Failed
+        }
+    };
+    // Whoever lost it has nothing to give back.
+    if exit != Exit::Fenced {
+        lease::release(&lease, &mut redis, RELEASE).await;
+    }
+    tracing::info!(?exit, "the session ended");
+    exit
+}
+
+async fn keep_beating(parts: &Parts) {
+    loop {
+        parts.supervisor.beat();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
+/// With the lease in hand. When this returns no browser runs.
+async fn hold(
+    settings: Settings,
+    surroundings: &Surroundings,
+    parts: Parts,
+    lease: &Lease,
+    redis: &Redis,
+) -> io::Result<Exit> {
+    std::fs::create_dir_all(&settings.volume)?;
+    let locks = profile::prepare(&settings.browser.profile, &settings.browser.scratch)?;
+    if locks > 0 {
+        tracing::info!(locks, "locks of an earlier browser removed");
+    }
+    let journal = Journal::open(&settings.volume, settings.outbox_bytes)?;
+    let engine: Arc<dyn Engine> = Arc::new(WebEngine::new(settings.browser.clone(), surroundings.children.clone())?);
+
+    let relay = SessionRelay::new(redis.clone(), settings.connection, lease);
+    let (status, status_to_write) = watch::channel(None);
+    let (link, link_to_write) = watch::channel(None);
+    let (state, state_to_watch) = watch::channel(SessionState::Starting);
+    let (asks, asked) = mpsc::channel(ASKS);
+    let ending = CancellationToken::new();
+
+    let mut tasks: JoinSet<Result<(), Lost>> = JoinSet::new();
+    // The lease is kept until everything else has ended.
+    let kept = CancellationToken::new();
+    tasks.spawn(lease::keep(lease.clone(), redis.clone(), parts.redis.clone(), kept.clone()));
+    let snapshots = Snapshots { status: status_to_write, link: link_to_write };
+    tasks.spawn(publisher::publish(relay.clone(), snapshots, ending.clone()));
+    tasks.spawn(publisher::send(relay.clone(), journal.clone(), ending.clone()));
+    let commands = Commands {
+        relay,
+        endpoint: settings.redis.clone(),
+        engine: engine.clone(),
+        journal: journal.clone(),
+        state: state_to_watch,
+        asks,
+        gap: settings.gap,
+    };
+    let commands_end = surroundings.stop.child_token();
+    tasks.spawn(async move {
+        commands.run(commands_end).await;
+        Ok(())
+    });
+
+    let tools = Tools {
+        engine: engine.clone(),
+        linking: settings.linking,
+        journal,
+        status,
+        link,
+        state,
+        asks: asked,
+        health: parts,
+    };
+    let supervisor = Supervisor::new(tools, settings.pod_uid, runtime::ambient::now());
+    let stop = surroundings.stop.clone();
+    let ended = tokio::select! {
+        biased;
+        loss = first_loss(&mut tasks, &stop) => Err(loss),
+        ended = supervisor.run(stop.clone()) => Ok(ended),
+    };
+    let exit = match ended {
+        Ok(ended) => {
+            // The last words go out while the lease is still kept.
+            stop.cancel();
+            ending.cancel();
+            let last = tokio::time::timeout(TASKS_END, last_words(&mut tasks, &kept)).await;
+            match (last, ended) {
+                (Ok(Err(loss)), _) => exit_of(&loss),
+                (_, Ended::Stopped) => Exit::Stopped,
+                (_, Ended::GaveUp) => Exit::GaveUp,
+            }
+        }
+        Err(loss) => exit_of(&loss),
+    };
+    // No-op after an orderly end. After a loss this is what keeps two browsers from one account.
+    engine.stop(Pace::AT_ONCE).await;
+    tasks.shutdown().await;
+    Ok(exit)
+}
+
+/// Why the tasks cannot go on.
+enum Loss {
+    Lease(Lost),
+    Task,
+}
+
+fn exit_of(loss: &Loss) -> Exit {
+    match loss {
+        Loss::Lease(error) => {
+            tracing::error!(%error, "closing the browser at once");
+            Exit::Fenced
+        }
+        Loss::Task => Exit::Failed,
+    }
+}
+
+/// Ends when a task ends that should not.
+async fn first_loss(tasks: &mut JoinSet<Result<(), Lost>>, stop: &CancellationToken) -> Loss {
+    loop {
+        match tasks.join_next().await {
+            // The commands end as soon as the pod is asked to.
+            Some(Ok(Ok(()))) if stop.is_cancelled() => {}
+            Some(Ok(Err(lost))) => return Loss::Lease(lost),
+            Some(Ok(Ok(()))) => {
+                tracing::error!("a task ended by itself");
+                return Loss::Task;
+            }
+            Some(Err(error)) => {
+                tracing::error!(%error, "a task panicked");
+                return Loss::Task;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Waits for all tasks but the keeper of the lease, and then for that.
+async fn last_words(tasks: &mut JoinSet<Result<(), Lost>>, kept: &CancellationToken) -> Result<(), Loss> {
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(lost)) => return Err(Loss::Lease(lost)),
+            Err(_) => return Err(Loss::Task),
+        }
+        if tasks.len() == 1 {
+            kept.cancel();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Writes the newest status and the newest link code to Redis. What is replaced before it was written is never written:
+//! both are snapshots. And sends what is in the journal, which is not.
+
+use std::time::Duration;
+
+use relay::{LinkCode, RelayError, SessionRelay, SessionStatus};
+use runtime::ambient::{now, random_fraction};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::Journal;
+use crate::lease::Lost;
+
+/// First and longest pause after Redis did not answer.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// What the last words of a session may take.
+const LAST_WORDS: Duration = Duration::from_secs(4);
+
+/// What is to stand in Redis.
+pub struct Snapshots {
+    /// The newest status.
+    pub status: watch::Receiver<Option<SessionStatus>>,
+    /// The code that is shown.
+    pub link: watch::Receiver<Option<LinkCode>>,
+}
+
+/// Keeps both snapshots in Redis until `stop`, and writes the last ones after it.
+pub async fn publish(mut relay: SessionRelay, mut snapshots: Snapshots, stop: CancellationToken) -> Result<(), Lost> {
+    // An earlier process may have left a code that nobody can use any more.
+    snapshots.link.mark_changed();
+    let mut pause = BACKOFF.0;
+    loop {
+        let outcome = tokio::select! {
+            biased;
+            changed = snapshots.link.changed() => match changed {
+                Ok(()) => write_link(&mut relay, &mut snapshots.link).await,
+                Err(_) => return Ok(()),
+            },
+            changed = snapshots.status.changed() => match changed {
+                Ok(()) => write_status(&mut relay, &mut snapshots.status).await,
+                Err(_) => return Ok(()),
+            },
+            () = stop.cancelled() => return last_words(relay, snapshots).await,
+        };
+        match outcome {
+            Ok(()) => pause = BACKOFF.0,
+            Err(RelayError::Fenced { .. }) => return Err(Lost::Fenced),
+            Err(error) => {
+                tracing::warn!(%error, "Redis did not take a snapshot");
+                pause = rest(pause, &stop).await;
+            }
+        }
+    }
+}
+
+/// What changed since it was last written, with a deadline: the pod is ending.
+async fn last_words(mut relay: SessionRelay, mut snapshots: Snapshots) -> Result<(), Lost> {
+    let words = async {
+        if snapshots.link.has_changed().unwrap_or(false) {
+            write_link(&mut relay, &mut snapshots.link).await?;
+        }
+        if snapshots.status.has_changed().unwrap_or(false) {
+            write_status(&mut relay, &mut snapshots.status).await?;
+        }
+        Ok::<_, RelayError>(())
+    };
+    match tokio::time::timeout(LAST_WORDS, words).await {
+        Ok(Err(RelayError::Fenced { .. })) => Err(Lost::Fenced),
+        _ => Ok(()),
+    }
+}
+
+async fn write_status(
+    relay: &mut SessionRelay,
+    status: &mut watch::Receiver<Option<SessionStatus>>,
+) -> Result<(), RelayError> {
+    let Some(newest) = status.borrow_and_update().clone() else { return Ok(()) };
+    let written = relay.set_status(&newest, now()).await;
+    if written.is_err() {
+        status.mark_changed();
+    }
+    written
+}
+
+async fn write_link(relay: &mut SessionRelay, link: &mut watch::Receiver<Option<LinkCode>>) -> Result<(), RelayError> {
+    let now = now();
+    // One that came too late for Redis is of no use to anybody.
+    let newest = link.borrow_and_update().clone().filter(|code| code.expires_at > now);
+    let written = relay.set_link(newest.as_ref(), now).await;
+    if written.is_err() {
+        link.mark_changed();
+    }
+    written
+}
+
+/// Sends the journal's events in order until `stop`, and what is left then for a moment longer.
+pub async fn send(mut relay: SessionRelay, journal: Journal, stop: CancellationToken) -> Result<(), Lost> {
+    let sending = send_all(&mut relay, &journal, &stop);
+    tokio::select! {
+        lost = sending => return lost,
+        () = stop.cancelled() => {}
+    }
+    let rest = async {
+        while !journal.is_empty() {
+            match send_next(&mut relay, &journal).await {
+                Ok(()) => {}
+                Err(RelayError::Fenced { .. }) => return Err(Lost::Fenced),
+                // The next process sends it.
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(LAST_WORDS, rest).await.unwrap_or(Ok(()))
+}
+
+async fn send_all(relay: &mut SessionRelay, journal: &Journal, stop: &CancellationToken) -> Result<(), Lost> {
+    let mut pause = BACKOFF.0;
+    loop {
+        match send_next(relay, journal).await {
+            Ok(()) => pause = BACKOFF.0,
+            Err(RelayError::Fenced { .. }) => return Err(Lost::Fenced),
+            Err(error) => {
+                tracing::warn!(%error, "Redis did not take an event; it is kept");
+                pause = rest(pause, stop).await;
+            }
+        }
+    }
+}
+
+/// Sends one event. An answer that was lost makes it a second entry in the stream, which its id shows to be the same.
+async fn send_next(relay: &mut SessionRelay, journal: &Journal) -> Result<(), RelayError> {
+    let record = journal.next().await;
+    match relay.append(&record.event, record.at).await {
+        Ok(_) => {}
+        Err(RelayError::Encode(error)) => tracing::error!(%error, "an event cannot be sent at all and is dropped"),
+        Err(error) => return Err(error),
+    }
+    if let Err(error) = journal.sent() {
+        // Then it is sent again after a restart, which is no harm.
+        tracing::error!(%error, "an event was sent and not taken off");
+    }
+    Ok(())
+}
+
+/// Pauses, and gives the next pause.
+async fn rest(pause: Duration, stop: &CancellationToken) -> Duration {
+    let jittered = pause.mul_f64(0.5 + random_fraction() / 2.0);
+    tokio::select! {
+        () = tokio::time::sleep(jittered) => {}
+        () = stop.cancelled() => {}
+    }
+    (pause * 2).min(BACKOFF.1)
+}

@@ -1,0 +1,81 @@
+//! Which code is shown, the how-manieth it is, and until when it counts. Pure.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use relay::{LinkCode, LinkKind};
+
+use super::CodeText;
+
+/// WhatsApp shows the first QR code of a series for a minute and each further one for 20 s.
+const FIRST_QR: Duration = Duration::from_mins(1);
+const NEXT_QR: Duration = Duration::from_secs(20);
+
+/// wa-js renews a pairing code after 3.25 minutes.
+const PAIRING_CODE: Duration = Duration::from_secs(195);
+
+/// The codes since a phone was last asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Codes {
+    made: u32,
+    shown: Option<LinkCode>,
+}
+
+impl Codes {
+    pub(super) const fn new() -> Self {
+        Self { made: 0, shown: None }
+    }
+
+    pub(super) const fn shown(&self) -> Option<&LinkCode> {
+        self.shown.as_ref()
+    }
+
+    pub(super) fn hide(&mut self) {
+        self.shown = None;
+    }
+
+    /// A new series: the next code is the first.
+    pub(super) fn restart(&mut self) {
+        *self = Self::new();
+    }
+
+    /// The code to be shown; nothing when it is the one that is shown already.
+    pub(super) fn show(&mut self, code: CodeText, now: Timestamp) -> Option<LinkCode> {
+        if self.shown.as_ref().is_some_and(|shown| shown.code == code.text) {
+            return None;
+        }
+        self.made = self.made.saturating_add(1);
+        let life = match (code.kind, self.made) {
+            (LinkKind::PairingCode, _) => PAIRING_CODE,
+            (LinkKind::Qr, 1) => FIRST_QR,
+            (LinkKind::Qr, _) => NEXT_QR,
+        };
+        let expires_at =
+            now.checked_add(SignedDuration::try_from(life).unwrap_or(SignedDuration::ZERO)).unwrap_or(Timestamp::MAX);
+        let code = LinkCode { kind: code.kind, code: code.text, attempt: self.made, expires_at };
+        self.shown = Some(code.clone());
+        Some(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn qr(text: &str) -> CodeText {
+        CodeText { kind: LinkKind::Qr, text: text.to_owned() }
+    }
+
+    #[test]
+    fn the_first_code_lives_longer_and_each_is_counted_once() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut codes = Codes::new();
+        let first = codes.show(qr("a"), now).expect("new");
+        assert_eq!((first.attempt, first.expires_at.as_second()), (1, 60));
+        assert_eq!(codes.show(qr("a"), now), None);
+        let second = codes.show(qr("b"), now).expect("new");
+        assert_eq!((second.attempt, second.expires_at.as_second()), (2, 20));
+        codes.restart();
+        assert_eq!(codes.show(qr("c"), now).expect("new").attempt, 1);
+    }
+}

@@ -1,0 +1,100 @@
+//! What the session says about itself, put together from the state machine and from what the engine told. Pure.
+
+use jiff::Timestamp;
+use relay::{Account, Disconnect, EngineVersions, SessionState, SessionStatus};
+
+use crate::session::{Link, Session};
+
+/// What a status holds beyond the state machine's part.
+#[derive(Debug, Clone)]
+pub struct StatusBook {
+    pod_uid: String,
+    sequence: u64,
+    /// What runs.
+    pub engine: EngineVersions,
+    /// The account that was linked last.
+    pub account: Option<Account>,
+    last_connected_at: Option<Timestamp>,
+    last_disconnect: Option<Disconnect>,
+    last: Option<SessionStatus>,
+}
+
+impl StatusBook {
+    /// For a process that begins.
+    #[must_use]
+    pub const fn new(pod_uid: String, account: Option<Account>) -> Self {
+        Self {
+            pod_uid,
+            sequence: 0,
+            engine: EngineVersions { browser: None, whatsapp_web: None, wa_js: None },
+            account,
+            last_connected_at: None,
+            last_disconnect: None,
+            last: None,
+        }
+    }
+
+    /// A state ended and another began.
+    pub fn moved(&mut self, from: SessionState, to: &Session, now: Timestamp) {
+        match (from == SessionState::Connected, to.state == SessionState::Connected) {
+            (false, true) => self.last_connected_at = Some(now),
+            (true, false) => {
+                self.last_connected_at = Some(now);
+                let reason = to.reason.map_or_else(|| to.state.as_str().to_owned(), |reason| reason.to_string());
+                self.last_disconnect = Some(Disconnect { at: now, reason });
+            }
+            _ => {}
+        }
+    }
+
+    /// The new status, if anything in it is new.
+    pub fn news(&mut self, session: &Session) -> Option<SessionStatus> {
+        let mut status = SessionStatus {
+            state: session.state,
+            reason: session.reason.map(|reason| reason.to_string()),
+            since: session.since,
+            sequence: self.sequence,
+            pod_uid: self.pod_uid.clone(),
+            account: self.account.clone().filter(|_| session.link == Link::Linked),
+            last_connected_at: self.last_connected_at,
+            last_disconnect: self.last_disconnect.clone(),
+            engine: self.engine.clone(),
+            link: session.code().map(|code| code.kind),
+        };
+        if self.last.as_ref() == Some(&status) {
+            return None;
+        }
+        self.sequence = self.sequence.saturating_add(1);
+        status.sequence = self.sequence;
+        self.last = Some(status.clone());
+        Some(status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relay::LinkKind;
+
+    use super::*;
+    use crate::session::{Phase, Signal, step};
+
+    #[test]
+    fn a_status_is_news_only_when_something_changed() {
+        let now = Timestamp::UNIX_EPOCH;
+        let account = Account { id: "5511999999999@c.us".to_owned(), lid: None, push_name: None, linked_at: None };
+        let mut book = StatusBook::new("pod".to_owned(), Some(account));
+        let mut session = Session::new(Link::Open, LinkKind::Qr, now);
+        let first = book.news(&session).expect("the first is news");
+        assert_eq!((first.sequence, &first.account), (1, &None));
+        assert_eq!(book.news(&session), None);
+        for signal in [Signal::PageReady, Signal::Stream(Phase::Up), Signal::Stream(Phase::Down)] {
+            let from = session.state;
+            session = step(&session, signal, now).0;
+            book.moved(from, &session, now);
+        }
+        let status = book.news(&session).expect("changed");
+        assert_eq!(status.sequence, 2);
+        assert!(status.account.is_some());
+        assert_eq!(status.last_disconnect.expect("lost").reason, "StreamLost");
+    }
+}

@@ -1,0 +1,182 @@
+//! The loop of a session: what the engine tells and what the API asks goes into the state machine, and what that decides
+//! is done. It decides nothing itself, and no step of it waits for the network.
+
+mod effects;
+mod events;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use relay::{LinkCode, SessionState, SessionStatus};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::commands::Ask;
+use crate::engine::{Engine, EngineError, EngineEvent, Pace};
+use crate::health::Parts;
+use crate::journal::Journal;
+use crate::session::{CodeText, Session, Signal, step};
+use crate::settings::Linking;
+use crate::status::StatusBook;
+
+/// How often the page is asked where it stands. It tells of changes by itself; this finds what it did not tell.
+const ASK: Duration = Duration::from_secs(15);
+
+/// Messages of our own tasks that wait: each kind of task runs once at a time.
+const NOTES: usize = 16;
+
+/// After a comparison of the page's store that failed.
+const SYNC_AGAIN: Duration = Duration::from_secs(10);
+
+/// How the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// As it was asked to; the browser is closed.
+    Stopped,
+    /// The browser fails again and again; it is closed.
+    GaveUp,
+}
+
+/// What the supervisor works with.
+pub struct Tools {
+    /// The engine.
+    pub engine: Arc<dyn Engine>,
+    /// How a phone is linked.
+    pub linking: Linking,
+    /// Where events go.
+    pub journal: Journal,
+    /// Where the newest status goes.
+    pub status: watch::Sender<Option<SessionStatus>>,
+    /// Where the newest code goes.
+    pub link: watch::Sender<Option<LinkCode>>,
+    /// Where the newest state goes.
+    pub state: watch::Sender<SessionState>,
+    /// What the commands ask for.
+    pub asks: mpsc::Receiver<Ask>,
+    /// The pod's health.
+    pub health: Parts,
+}
+
+/// What a task of the supervisor's brings back.
+enum Note {
+    Health(Result<EngineEvent, EngineError>),
+    CodeMade(Result<Option<CodeText>, EngineError>),
+    Synced(Result<usize, EngineError>),
+    /// The old browser is gone and the pause is over.
+    Start,
+}
+
+/// The supervisor of a session.
+pub struct Supervisor {
+    tools: Tools,
+    session: Session,
+    book: StatusBook,
+    /// Of the browser that runs now; those of an earlier one are not listened to.
+    events: Option<mpsc::Receiver<EngineEvent>>,
+    notes: (mpsc::Sender<Note>, mpsc::Receiver<Note>),
+    sync: Option<JoinHandle<()>>,
+    restart: Option<JoinHandle<()>>,
+    asking: Option<JoinHandle<()>>,
+    logout_asked: bool,
+    ended: Option<Ended>,
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        for task in [&self.sync, &self.restart, &self.asking].into_iter().flatten() {
+            task.abort();
+        }
+    }
+}
+
+impl Supervisor {
+    /// For a session whose lease is held.
+    #[must_use]
+    pub fn new(tools: Tools, pod_uid: String, now: Timestamp) -> Self {
+        let session = Session::new(tools.journal.link(), tools.linking.kind(), now);
+        let book = StatusBook::new(pod_uid, tools.journal.account());
+        Self {
+            tools,
+            session,
+            book,
+            events: None,
+            notes: mpsc::channel(NOTES),
+            sync: None,
+            restart: None,
+            asking: None,
+            logout_asked: false,
+            ended: None,
+        }
+    }
+
+    /// Runs the session until it ends. When this future is dropped the engine still runs: whoever drops it stops that.
+    pub async fn run(mut self, stop: CancellationToken) -> Ended {
+        let mut tick = tokio::time::interval(ASK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.publish();
+        self.events = Some(self.tools.engine.start().await);
+        loop {
+            self.tools.health.supervisor.beat();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => self.signal(Signal::Stop).await,
+                Some(note) = self.notes.1.recv() => self.on_note(note).await,
+                Some(ask) = self.tools.asks.recv() => self.on_ask(ask).await,
+                event = next(&mut self.events) => self.on_event(event).await,
+                () = self.tools.journal.lost() => self.sync(),
+                _ = tick.tick() => self.ask_health(),
+            }
+            self.publish();
+            if let Some(ended) = self.ended {
+                return ended;
+            }
+        }
+    }
+
+    async fn signal(&mut self, signal: Signal) {
+        let now = runtime::ambient::now();
+        let from = self.session.state;
+        let (next, effects) = step(&self.session, signal, now);
+        self.session = next;
+        self.tools.journal.set_link(self.session.link);
+        self.book.moved(from, &self.session, now);
+        for effect in effects {
+            self.apply(effect, from).await;
+        }
+    }
+
+    /// Tells whoever listens, if there is news.
+    fn publish(&mut self) {
+        if let Some(status) = self.book.news(&self.session) {
+            self.tools.status.send_replace(Some(status));
+        }
+    }
+
+    /// Runs something of our own beside the loop; what it brings back comes as a note.
+    fn spawn(&self, task: impl Future<Output = Note> + Send + 'static) -> JoinHandle<()> {
+        let notes = self.notes.0.clone();
+        tokio::spawn(async move {
+            // Fails only when the supervisor is gone.
+            let _ = notes.send(task.await).await;
+        })
+    }
+
+    async fn stop_engine(&mut self) {
+        self.events = None;
+        if let Some(restart) = self.restart.take() {
+            restart.abort();
+        }
+        self.tools.engine.stop(Pace::ORDERLY).await;
+    }
+}
+
+/// The next event; waits for ever when there is no engine. A stream that ends without a last word is a lost browser.
+async fn next(events: &mut Option<mpsc::Receiver<EngineEvent>>) -> EngineEvent {
+    match events {
+        Some(receiver) => receiver.recv().await.unwrap_or(EngineEvent::Lost),
+        None => std::future::pending().await,
+    }
+}

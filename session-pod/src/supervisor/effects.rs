@@ -1,0 +1,96 @@
+//! Does what the state machine decided. Exhaustive, and without an opinion of its own.
+
+use std::time::Duration;
+
+use relay::{Event, SessionState, StateChange};
+
+use super::{Ended, Note, Supervisor};
+use crate::engine::Pace;
+use crate::session::Effect;
+use crate::sync;
+
+impl Supervisor {
+    pub(super) async fn apply(&mut self, effect: Effect, from: SessionState) {
+        match effect {
+            Effect::Report => self.report(from),
+            Effect::ShowCode(code) => {
+                self.tools.link.send_replace(Some(code));
+            }
+            Effect::HideCode => {
+                self.tools.link.send_replace(None);
+            }
+            Effect::MakeCode => {
+                let (engine, linking) = (self.tools.engine.clone(), self.tools.linking.clone());
+                self.spawn(async move { Note::CodeMade(engine.new_code(&linking).await) });
+            }
+            Effect::Sync => self.sync(),
+            Effect::Reload => {
+                let engine = self.tools.engine.clone();
+                // A page that cannot even be reloaded hangs, which its keeper notices.
+                tokio::spawn(async move { engine.reload().await });
+            }
+            Effect::Restart(pause) => self.restart_after(pause),
+            Effect::End => {
+                self.publish();
+                self.stop_engine().await;
+                self.ended = Some(Ended::Stopped);
+            }
+            Effect::GiveUp => {
+                self.publish();
+                self.stop_engine().await;
+                self.ended = Some(Ended::GaveUp);
+            }
+        }
+    }
+
+    fn report(&mut self, from: SessionState) {
+        let (state, reason) = (self.session.state, self.session.reason.map(|reason| reason.to_string()));
+        tracing::info!(from = from.as_str(), to = state.as_str(), reason = reason.as_deref(), "state");
+        metrics::counter!("whatsapp_session_transitions_total", "to" => state.as_str()).increment(1);
+        for each in SessionState::ALL {
+            let value = if *each == state { 1.0 } else { 0.0 };
+            metrics::gauge!("whatsapp_session_state", "state" => each.as_str()).set(value);
+        }
+        self.tools.journal.tell(Event::State(StateChange { state, reason }), runtime::ambient::now());
+        self.tools.state.send_replace(state);
+        if from == SessionState::Connected && state != SessionState::Connected {
+            self.tools.journal.interrupted();
+            if let Some(sync) = self.sync.take() {
+                sync.abort();
+            }
+        }
+    }
+
+    fn restart_after(&mut self, pause: Duration) {
+        metrics::counter!("whatsapp_session_browser_restarts_total").increment(1);
+        self.events = None;
+        if let Some(running) = self.restart.take() {
+            running.abort();
+        }
+        let engine = self.tools.engine.clone();
+        let pause = pause.mul_f64(0.5 + runtime::ambient::random_fraction() / 2.0);
+        self.restart = Some(self.spawn(async move {
+            // What is left of it may still hold the profile.
+            engine.stop(Pace::ORDERLY).await;
+            tokio::time::sleep(pause).await;
+            Note::Start
+        }));
+    }
+
+    pub(super) fn sync(&mut self) {
+        self.sync_after(Duration::ZERO);
+    }
+
+    /// Compares the page's store with what was told, once at a time. Not connected, there is nothing to compare with,
+    /// and becoming connected begins one.
+    pub(super) fn sync_after(&mut self, pause: Duration) {
+        if self.session.state != SessionState::Connected || self.sync.is_some() {
+            return;
+        }
+        let (engine, journal) = (self.tools.engine.clone(), self.tools.journal.clone());
+        self.sync = Some(self.spawn(async move {
+            tokio::time::sleep(pause).await;
+            Note::Synced(sync::recover(&*engine, &journal, runtime::ambient::now).await)
+        }));
+    }
+}

@@ -1,0 +1,113 @@
+//! What each thing that comes in means for the session.
+
+use relay::{Event, SessionState};
+
+use super::{Note, SYNC_AGAIN, Supervisor};
+use crate::commands::Ask;
+use crate::engine::EngineEvent;
+use crate::session::{Reason, Signal};
+
+impl Supervisor {
+    pub(super) async fn on_event(&mut self, event: EngineEvent) {
+        let now = runtime::ambient::now();
+        let signal = match event {
+            EngineEvent::Up(versions) => {
+                self.book.engine = versions;
+                Signal::BrowserUp
+            }
+            EngineEvent::Loading => {
+                self.tools.health.page.close("loading");
+                Signal::PageLoading
+            }
+            EngineEvent::Ready(versions) => {
+                self.book.engine.whatsapp_web = versions.whatsapp_web;
+                self.book.engine.wa_js = versions.wa_js;
+                self.tools.health.page.open();
+                Signal::PageReady
+            }
+            EngineEvent::Unreachable => {
+                self.tools.health.page.close("WhatsApp's page cannot be loaded");
+                Signal::PageUnreachable
+            }
+            EngineEvent::Outdated(missing) => {
+                tracing::error!(?missing, "WhatsApp's page and our scripts do not fit together");
+                self.tools.health.page.close("outdated");
+                Signal::PageOutdated
+            }
+            EngineEvent::Stream { phase, account } => {
+                if let Some(account) = account {
+                    self.book.account = Some(self.tools.journal.linked(&account, now));
+                }
+                let Some(phase) = phase else { return };
+                Signal::Stream(phase)
+            }
+            EngineEvent::Code(Some(code)) => Signal::Code(code),
+            EngineEvent::Code(None) => Signal::CodeGone,
+            EngineEvent::CodesPaused => Signal::CodesPaused,
+            EngineEvent::CodeFailed => Signal::CodeFailed,
+            EngineEvent::Message(message) => return self.tools.journal.tell(Event::Message(message), now),
+            EngineEvent::Ack(ack) => return self.tools.journal.tell(Event::Ack(ack), now),
+            EngineEvent::Chat(chat) => return self.tools.journal.tell(Event::Chat(chat), now),
+            EngineEvent::Unlinked if std::mem::take(&mut self.logout_asked) => Signal::LinkRemoved(Reason::LogoutAsked),
+            EngineEvent::Unlinked => Signal::LinkRemoved(Reason::Unlinked),
+            EngineEvent::Banned => Signal::Banned,
+            EngineEvent::Missed => {
+                self.tools.journal.interrupted();
+                return self.sync();
+            }
+            EngineEvent::PageCrashed => {
+                self.tools.health.page.close("the page crashed");
+                Signal::PageCrashed
+            }
+            EngineEvent::Lost => {
+                self.events = None;
+                self.tools.health.page.close("no browser");
+                Signal::BrowserLost
+            }
+        };
+        self.signal(signal).await;
+    }
+
+    pub(super) async fn on_ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::NewCode => self.signal(Signal::LinkAsked).await,
+            Ask::LogoutComes => self.logout_asked = true,
+        }
+    }
+
+    pub(super) async fn on_note(&mut self, note: Note) {
+        match note {
+            Note::Health(Ok(event)) => self.on_event(event).await,
+            // The keeper of the page notices when it does not answer at all.
+            Note::Health(Err(error)) => tracing::debug!(%error, "the page did not say where it stands"),
+            Note::CodeMade(Ok(Some(code))) => self.signal(Signal::Code(code)).await,
+            Note::CodeMade(Ok(None)) => {}
+            Note::CodeMade(Err(error)) => {
+                tracing::warn!(%error, "no code was made");
+                self.signal(Signal::CodeFailed).await;
+            }
+            Note::Synced(Ok(told)) => {
+                tracing::info!(told, "what was missed is told");
+                self.sync = None;
+                self.tools.journal.caught_up();
+            }
+            Note::Synced(Err(error)) => {
+                tracing::warn!(%error, "what was missed could not be read; trying again");
+                self.sync = None;
+                self.sync_after(SYNC_AGAIN);
+            }
+            Note::Start => {
+                self.restart = None;
+                self.events = Some(self.tools.engine.start().await);
+            }
+        }
+    }
+
+    pub(super) fn ask_health(&mut self) {
+        let there = !matches!(self.session.state, SessionState::Starting | SessionState::Stopping);
+        if there && self.asking.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
+            let engine = self.tools.engine.clone();
+            self.asking = Some(self.spawn(async move { Note::Health(engine.health().await) }));
+        }
+    }
+}

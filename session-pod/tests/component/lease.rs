@@ -1,0 +1,63 @@
+//! Two pods never work on one account: the second waits for the first, and the first stops at once when it is fenced.
+
+use std::time::Duration;
+
+use harness::eventually;
+use relay::{Acquired, Lease, Offset, SessionState};
+use session_pod::pod::Exit;
+
+use super::world::{LONG, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_pod_waits_until_the_first_has_ended() {
+    let mut world = World::new().await;
+    let first = world.pod_on("pod-1", "first");
+    world.state(SessionState::AwaitingLink).await;
+    let second = world.pod_on("pod-2", "second");
+    // Longer than a lease lives: the first must have renewed its own.
+    tokio::time::sleep(Duration::from_secs(18)).await;
+    assert_eq!(world.browsers().len(), 1, "two browsers at once");
+    assert_eq!(world.status().await.expect("a status").pod_uid, "pod-1");
+    assert!(!second.health.missing().is_empty(), "a pod that waits is not ready");
+
+    assert_eq!(first.end().await, Exit::Stopped);
+    let (mut api, connection) = (world.api.clone(), world.connection);
+    eventually(LONG, "the second pod", async || match api.status(connection).await {
+        Ok(Some(status)) if status.payload.pod_uid == "pod-2" => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(second.end().await, Exit::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_lost_its_lease_closes_its_browser_and_writes_nothing_more() {
+    let mut world = World::new().await;
+    let pod = world.pod("pod-1");
+    world.state(SessionState::AwaitingLink).await;
+
+    let mut client = world.client();
+    let lease = relay::Names(world.connection).lease();
+    redis::cmd("DEL").arg(lease).query_async::<()>(&mut client).await.expect("deleted");
+    let taken = Lease::acquire(&mut client, world.connection, "pod-2").await.expect("answers");
+    assert!(matches!(taken, Acquired::Held(_)), "{taken:?}");
+    let status = world.status().await;
+    let events = world.api.events(world.connection, Offset::START, 100).await.expect("answers").len();
+
+    assert_eq!(pod.exit().await, Exit::Fenced);
+    assert_eq!(world.browser_processes(), Vec::<i32>::new());
+    assert_eq!(world.status().await, status);
+    assert_eq!(world.api.events(world.connection, Offset::START, 100).await.expect("answers").len(), events);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_cannot_renew_its_lease_ends_before_another_may_take_it() {
+    let mut world = World::new().await;
+    let pod = world.pod("pod-1");
+    world.state(SessionState::AwaitingLink).await;
+    let cut_off = tokio::time::Instant::now();
+    world.redis.stop().await;
+    assert_eq!(pod.exit().await, Exit::Fenced);
+    assert!(cut_off.elapsed() < Duration::from_secs(15), "{:?}", cut_off.elapsed());
+    assert_eq!(world.browser_processes(), Vec::<i32>::new());
+}

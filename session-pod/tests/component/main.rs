@@ -1,0 +1,15 @@
+//! The whole pod in this process, with a real Chromium on the simulator's page and a real Redis, seen from where its
+//! users are: the API's and the operator's side of the relay, and the phone. What a test loses is said in its name.
+
+#[cfg(test)]
+mod ends;
+#[cfg(test)]
+mod lease;
+#[cfg(test)]
+mod life;
+#[cfg(test)]
+mod link;
+#[cfg(test)]
+mod send;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,286 @@
+//! A simulator, a Redis and volumes, and pods that run between them. Waits are for conditions, each with an end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use harness::eventually;
+use jiff::{SignedDuration, Timestamp};
+use relay::{
+    ApiRelay, ChatId, Command, CommandAction, ConnectionId, Credentials, Endpoint, Event, LinkCode, Message, MessageId,
+    Offset, OperatorRelay, Outcome, Redis, SessionState, SessionStatus,
+};
+use runtime::health::Health;
+use session_pod::browser::reaper::Children;
+use session_pod::pod::{self, Exit, Surroundings};
+use session_pod::settings::Arguments;
+use simulator::{Simulator, SimulatorSettings};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// The phone that is linked, and those that write to it.
+pub const PHONE: &str = "5511999999999";
+pub const ANA: &str = "5511888888888@c.us";
+pub const HIDDEN: &str = "100000000000077@lid";
+pub const GROUP: &str = "120363000000000001@g.us";
+
+/// For what takes a browser: it starts in seconds, on a busy machine in many.
+pub const LONG: Duration = Duration::from_secs(90);
+/// For what takes a message.
+pub const SHORT: Duration = Duration::from_secs(20);
+
+/// One browser at a time: two on two cores slow each other beyond every deadline.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+/// Everything around a pod.
+pub struct World {
+    pub simulator: Simulator,
+    pub redis: harness::Redis,
+    pub connection: ConnectionId,
+    pub api: ApiRelay,
+    folder: tempfile::TempDir,
+    arguments: Vec<String>,
+    _one: MutexGuard<'static, ()>,
+}
+
+/// A running pod.
+pub struct Pod {
+    pub stop: CancellationToken,
+    pub health: Health,
+    task: JoinHandle<Exit>,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(SimulatorSettings::default(), &[]).await
+    }
+
+    pub async fn with(settings: SimulatorSettings, arguments: &[&str]) -> Self {
+        let one = ONE_AT_A_TIME.lock().await;
+        runtime::telemetry::log(runtime::telemetry::LogFormat::Text);
+        let (simulator, redis) =
+            (Simulator::start(settings).await.expect("a simulator"), harness::Redis::start().await);
+        let connection = ConnectionId(Uuid::from_u128(u128::from(redis.port())));
+        let folder = tempfile::tempdir().expect("a folder");
+        let client = connect(&redis.url());
+        // As the operator does it: the pod gets a user of its own with the rights it needs and no others.
+        let credentials = Credentials::of_session(connection, "secret".to_owned());
+        OperatorRelay::new(client.clone()).allow(connection, &credentials).await.expect("a user");
+        let mut save = redis::cmd("ACL");
+        save.arg("SAVE").query_async::<()>(&mut client.clone()).await.expect("saved");
+        std::fs::write(folder.path().join("username"), &credentials.user).expect("written");
+        std::fs::write(folder.path().join("password"), credentials.password()).expect("written");
+        Self {
+            simulator,
+            redis,
+            connection,
+            api: ApiRelay::new(client),
+            folder,
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            _one: one,
+        }
+    }
+
+    /// A pod of this name on the connection's volume.
+    pub fn pod(&self, uid: &str) -> Pod {
+        self.pod_on(uid, "volume")
+    }
+
+    /// A pod on a volume of its own.
+    pub fn pod_on(&self, uid: &str, volume: &str) -> Pod {
+        let settings = Arguments::parse_from(self.command_line(uid, volume)).judge().unwrap_or_else(|complaints| {
+            panic!("settings: {:?}; is session-pod/page built (npm ci && npm run build)?", complaints.all())
+        });
+        let surroundings =
+            Surroundings { health: Health::default(), stop: CancellationToken::new(), children: Children::default() };
+        let (stop, health) = (surroundings.stop.clone(), surroundings.health.clone());
+        Pod { stop, health, task: tokio::spawn(pod::run(settings, surroundings)) }
+    }
+
+    pub fn command_line(&self, uid: &str, volume: &str) -> Vec<String> {
+        let folder = self.folder.path();
+        let mut all = vec![
+            "session-pod".to_owned(),
+            format!("--connection-id={}", self.connection),
+            "--company-id=acme".to_owned(),
+            format!("--pod-uid={uid}"),
+            format!("--redis-url={}", self.redis.url()),
+            format!("--redis-credentials-dir={}", folder.display()),
+            format!("--profile-dir={}", folder.join(volume).display()),
+            format!("--scratch-dir={}", folder.join("scratch").join(uid).display()),
+            format!("--page-dir={}", PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("page/dist").display()),
+            format!(
+                "--browser-args=--no-sandbox --host-resolver-rules=MAP web.whatsapp.com {} \
+                 --ignore-certificate-errors-spki-list={}",
+                self.simulator.page_addr(),
+                self.simulator.spki()
+            ),
+            "--send-gap-ms=0".to_owned(),
+            "--log-format=text".to_owned(),
+        ];
+        all.extend(self.arguments.iter().cloned());
+        all
+    }
+
+    /// A connection of the API's.
+    pub fn client(&self) -> Redis {
+        connect(&self.redis.url())
+    }
+
+    pub async fn status(&mut self) -> Option<SessionStatus> {
+        self.api.status(self.connection).await.expect("Redis answers").map(|envelope| envelope.payload)
+    }
+
+    /// Waits for a state, and gives the whole status.
+    pub async fn state(&mut self, state: SessionState) -> SessionStatus {
+        let (mut api, connection) = (self.api.clone(), self.connection);
+        eventually(LONG, state.as_str(), async || {
+            let status = api.status(connection).await.map_err(|error| error.to_string())?;
+            match status.map(|envelope| envelope.payload) {
+                Some(status) if status.state == state => Ok(status),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await
+    }
+
+    /// Waits for a link code.
+    pub async fn code(&mut self) -> LinkCode {
+        let (mut api, connection) = (self.api.clone(), self.connection);
+        eventually(LONG, "a link code", async || match api.link(connection).await {
+            Ok(Some(code)) => Ok(code),
+            other => Err(format!("{other:?}")),
+        })
+        .await
+    }
+
+    /// Waits for a link code and scans it.
+    pub async fn scan(&mut self) {
+        // The page may have made a newer one by the time it is scanned.
+        let (mut api, connection, simulator) = (self.api.clone(), self.connection, &self.simulator);
+        eventually(LONG, "a QR code that can be scanned", async || {
+            let code = api.link(connection).await.map_err(|error| error.to_string())?.ok_or("no code")?;
+            simulator.scan(&code.code, PHONE, Some("Acme")).map_err(|refusal| format!("{refusal:?}"))
+        })
+        .await;
+        self.state(SessionState::Connected).await;
+    }
+
+    /// All events so far.
+    pub async fn events(&mut self) -> Vec<Event> {
+        let entries = self.api.events(self.connection, Offset::START, 10_000).await.expect("Redis answers");
+        let mut previous = Offset::START;
+        entries
+            .iter()
+            .map(|entry| {
+                assert_eq!(entry.previous, previous, "a gap in the stream");
+                previous = entry.offset;
+                entry.decode().expect("readable").payload
+            })
+            .collect()
+    }
+
+    /// Waits for an event that `wanted` takes.
+    pub async fn event<T>(&mut self, what: &str, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        let (mut api, connection) = (self.api.clone(), self.connection);
+        eventually(SHORT, what, async || {
+            let entries = api.events(connection, Offset::START, 10_000).await.map_err(|error| error.to_string())?;
+            let events: Vec<_> = entries.iter().filter_map(|e| e.decode().ok()).map(|e| e.payload).collect();
+            events.iter().find_map(&wanted).ok_or_else(|| format!("{events:#?}"))
+        })
+        .await
+    }
+
+    /// Waits for a message of this text.
+    pub async fn message(&mut self, text: &str) -> Message {
+        self.event(&format!("the message {text:?}"), |event| match event {
+            Event::Message(message) if message.text.as_deref() == Some(text) => Some(message.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// How often a message of this text was told.
+    pub async fn times_told(&mut self, text: &str) -> usize {
+        let is = |event: &&Event| matches!(event, Event::Message(message) if message.text.as_deref() == Some(text));
+        self.events().await.iter().filter(is).count()
+    }
+
+    /// Sends a command and waits for its outcome.
+    pub async fn order(&mut self, action: CommandAction) -> Outcome {
+        let command = command(action, SignedDuration::from_secs(60));
+        let id = command.id;
+        self.give(command).await;
+        self.outcome(id).await
+    }
+
+    pub async fn give(&mut self, command: Command) {
+        self.api.send(self.connection, command, runtime::ambient::now()).await.expect("Redis answers");
+    }
+
+    pub async fn outcome(&mut self, id: Uuid) -> Outcome {
+        self.event("the outcome", |event| match event {
+            Event::CommandDone { command, outcome } if *command == id => Some(outcome.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The process ids of the browser on this world's volumes: the browser itself, not its children.
+    pub fn browsers(&self) -> Vec<i32> {
+        let marker = format!("--user-data-dir={}", self.folder.path().display());
+        processes()
+            .filter(|(_, line)| line.contains(&marker) && !line.contains("--type="))
+            .map(|(pid, _)| pid)
+            .collect()
+    }
+
+    /// The process ids of everything that belongs to the browser.
+    pub fn browser_processes(&self) -> Vec<i32> {
+        let marker = self.folder.path().display().to_string();
+        processes().filter(|(_, line)| line.contains(&marker) && line.contains("chrom")).map(|(pid, _)| pid).collect()
+    }
+}
+
+/// The living processes with their command lines.
+fn processes() -> impl Iterator<Item = (i32, String)> {
+    std::fs::read_dir("/proc").expect("proc").filter_map(|entry| {
+        let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|line| !line.is_empty())?;
+        Some((pid, String::from_utf8_lossy(&line).replace('\0', " ")))
+    })
+}
+
+fn connect(url: &str) -> Redis {
+    Endpoint::new(url, None).expect("a URL").connect().expect("a connection")
+}
+
+impl Pod {
+    /// Ends it as SIGTERM does.
+    pub async fn end(self) -> Exit {
+        self.stop.cancel();
+        self.exit().await
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn exit(self) -> Exit {
+        tokio::time::timeout(Duration::from_secs(45), self.task).await.expect("ends in 45 s").expect("no panic")
+    }
+}
+
+pub fn command(action: CommandAction, lives: SignedDuration) -> Command {
+    let now: Timestamp = runtime::ambient::now();
+    Command { id: runtime::ambient::new_id(), deadline: now + lives, action }
+}
+
+pub fn chat(id: &str) -> ChatId {
+    id.parse().expect("a chat id")
+}
+
+/// A send under a new id.
+pub fn text(to: &str, text: &str) -> (MessageId, CommandAction) {
+    let message = MessageId::outgoing(&chat(to), runtime::ambient::random_bytes());
+    (message.clone(), CommandAction::SendText { message, chat: chat(to), text: text.to_owned() })
+}
