@@ -38,7 +38,8 @@ pub fn log(format: LogFormat) {
     // Fails only when a test harness has set one up already.
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.try_init(),
+        // Colours are for terminals; in `kubectl logs` and files they are noise.
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
     };
 }
 

@@ -33,16 +33,18 @@ impl Identity {
     /// The one in `directory` (`key.pem`, `cert.pem`), made when it is not there.
     pub(crate) fn in_directory(directory: &Path) -> Result<Self, Error> {
         let key_file = directory.join("key.pem");
-        if !key_file.exists() {
-            fs::create_dir_all(directory)?;
-            // Renamed when whole, so that a reader never sees half a key.
-            let unfinished = directory.join("key.pem.new");
-            fs::write(&unfinished, KeyPair::generate()?.serialize_pem())?;
-            fs::rename(unfinished, &key_file)?;
+        // The certificate is signed anew each time: browsers are told to trust the key. The file is for people. A directory
+        // that holds a key already may be read-only, as a mounted Secret is.
+        if key_file.exists() {
+            return Self::of(KeyPair::from_pem(&fs::read_to_string(key_file)?)?);
         }
-        // The certificate is signed anew each time: browsers are told to trust the key. The file is for people.
-        let identity = Self::of(KeyPair::from_pem(&fs::read_to_string(key_file)?)?)?;
+        fs::create_dir_all(directory)?;
+        let identity = Self::generate()?;
         fs::write(directory.join("cert.pem"), &identity.certificate_pem)?;
+        // Renamed when whole, so that a reader never sees half a key.
+        let unfinished = directory.join("key.pem.new");
+        fs::write(&unfinished, identity.key.serialize_pem())?;
+        fs::rename(unfinished, &key_file)?;
         Ok(identity)
     }
 
