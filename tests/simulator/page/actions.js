@@ -1,7 +1,7 @@
 // What a person, or wa-js for them, does: find a chat, send, edit, mark as read, react, look back in a chat.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   define('WAWebFindChatAction', (require) => {
     const { ChatCollection } = require('WAWebChatCollection');
     const { lidPnCache } = require('WAWebLidPnCache');

@@ -1,8 +1,8 @@
 // The models that say how the page stands: Conn, Socket, Stream, Cmd, and who is logged in.
 // They only hold state; `session.js` moves it.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   define('WAWebConnModel', (require) => {
     const { BaseModel } = require('WAWebBaseModel');
     class ConnImpl extends BaseModel {}

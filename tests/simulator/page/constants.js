@@ -1,7 +1,7 @@
 // Versions, enumerations and the small pure functions beside them.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   const VERSION = '2.3000.1048032155';
   const same = (words) => Object.fromEntries(words.split(' ').map((word) => [word, word]));
 

@@ -1,7 +1,7 @@
 // Persons: their model, the getters wa-js patches, their two addresses, and whether they are on WhatsApp.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   define('WAWebContactModel', (require) => {
     class Contact extends require('WAWebBaseModel').BaseModel {}
     Contact.prototype.proxyName = 'contact';

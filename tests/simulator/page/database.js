@@ -1,8 +1,8 @@
 // The login, kept in this profile's IndexedDB: {phone, device, key, account}. It is what makes a restored browser
 // profile log in by itself, and the only thing this page stores.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   const DATABASE = 'simulator';
   const STORE = 'login';
   const ONLY = 'device';

@@ -1,7 +1,7 @@
 // Ids of persons, groups and messages.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   const PERSONS = ['c.us', 'lid', 'bot', 'hosted', 'hosted.lid'];
 
   class Wid {

@@ -1,7 +1,7 @@
 // The key material a QR code carries. Random bytes: nothing is encrypted with it, the server only compares texts.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   const publicKey = () => crypto.getRandomValues(new Uint8Array(32)).buffer;
   const encodeB64 = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
 

@@ -1,7 +1,7 @@
 // The WebSocket to the simulator's server. Comes back by itself; questions asked meanwhile wait and are asked again.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   const RETRY_MS = 250;
 
   define('SimulatorLink', () => {
@@ -36,8 +36,8 @@
 
     return {
       /** `onOpen(write)` greets, `onMessage` takes everything but answers, `onClose` says whether to come back. */
-      start: (with_) => {
-        handlers = with_;
+      start: (listeners) => {
+        handlers = listeners;
         connect();
       },
       /** From now on questions go out: the server knows who is asking. */

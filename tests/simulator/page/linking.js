@@ -1,7 +1,7 @@
 // Linking by pairing code, the alternative to the QR code.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   define('WAWebAltDeviceLinkingApi', (require) => ({
     initializeAltDeviceLinking: async () => {},
     genLinkDeviceCodeForPhoneNumber: async (phone) => (await require('SimulatorLink').ask({ type: 'pairingCode', phone })).code,

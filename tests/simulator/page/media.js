@@ -1,7 +1,7 @@
 // What wa-js looks for around media. No media are sent or received yet: enough to be found, and it says so when used.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   const notYet = () => {
     throw new Error('the simulator has no media yet');
   };

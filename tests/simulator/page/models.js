@@ -1,8 +1,8 @@
 // WhatsApp's base classes: an event emitter, models whose attributes fire change events, collections of models.
 // Never anything of a particular model here.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   class EventEmitter {
     #listeners = new Map();
 

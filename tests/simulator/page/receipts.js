@@ -1,7 +1,7 @@
 // The functions through which receipts and other notices of the server pass. wa-js wraps them to hear of those.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   define('SimulatorReceipts', (require) => ({
     apply: async ({ ack, externalIds }) => {
       const { MsgCollection } = require('WAWebMsgCollection');

@@ -1,8 +1,8 @@
 // What a person sees who opens this page by hand: how it stands and, while it waits, the text of its QR code.
 // Nothing but a view: no test and no other module may depend on it.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   define('SimulatorScreen', (require) => ({
     start: () => {
       const { Stream } = require('WAWebStreamModel');

@@ -1,7 +1,7 @@
 // The life of the page: waiting for a scan or logging in, loading chats, taking what the server says, losing the link.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   /** WhatsApp shows a word of farewell, then starts over as a page that was never linked. */
   const FAREWELL_MS = 400;
   /** What a message looks like that came before its key did, and how long the key takes. */
@@ -52,7 +52,11 @@
       sync({ account, chats, messages }) {
         Conn.set({ connected: true, wid: loginState.me.phone, pushname: account.pushName ?? '' });
         for (const chat of chats) on.chat({ chat });
-        for (const message of messages) file(createWid(message.chat), attributes(message, false));
+        for (const message of messages) {
+          const msg = file(createWid(message.chat), attributes(message, false));
+          // Receipts that came while this page was away.
+          if (msg.id.fromMe && msg.ack < message.ack) on.receipt({ id: message.id, ack: message.ack });
+        }
         for (const { id, unread } of chats) chatFor(createWid(id)).set('unreadCount', unread);
         Socket.set({ state: 'CONNECTED', hasSynced: true });
         if (!Cmd.isMainLoaded) {
@@ -119,13 +123,20 @@
       model.set({ groupMetadata: metadata, name: subject });
     }
 
+    /** The key as WhatsApp writes it: behind own group messages stands the own lid, which the server leaves out. */
+    function key(id) {
+      const parsed = MsgKey.fromString(id);
+      if (!parsed.fromMe || !parsed.remote.isGroup()) return parsed;
+      return new MsgKey({ fromMe: true, remote: parsed.remote, id: parsed.id, participant: loginState.me.lid });
+    }
+
     /** A message of the server as the attributes of a message model. */
     function attributes(message, isNewMsg) {
       const { me } = loginState;
       const chat = createWid(message.chat);
       const own = chat.isLid() || chat.isGroup() ? me.lid : me.phone;
       return {
-        id: MsgKey.fromString(message.id),
+        id: key(message.id),
         type: message.kind,
         body: message.text,
         t: message.timestamp,

@@ -1,7 +1,7 @@
 // Messages, chats, groups and the other collections wa-js looks for, and the one function that files a message.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   define('WAWebMsgModel', (require) => {
     class Msg extends require('WAWebBaseModel').BaseModel {
       get sender() {

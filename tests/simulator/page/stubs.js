@@ -1,8 +1,8 @@
 // Functions that wa-js wraps when it starts and that nothing in the simulator calls. Each must exist, or wa-js reports
 // a module that it could not find.
-(function ({ define }) {
-  'use strict';
+'use strict';
 
+(function ({ define }) {
   const NAMES = [
     'createMsgProtobuf',
     'encryptAndSendMsg',
