@@ -112,7 +112,7 @@ fn container(connection: &ValidConnection, defaults: &SessionDefaults) -> Contai
         }),
         // The process answers within a second; 60 s leave room for a node that is starting many browsers at once.
         startup_probe: Some(probe("/live", 2, 30)),
-        readiness_probe: Some(probe("/ready", 5, 2)),
+        readiness_probe: Some(probe("/ready", 2, 3)),
         liveness_probe: Some(probe("/live", 10, 3)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
