@@ -1,6 +1,11 @@
 //! A Redis of the test's own: append-only file, ACL file, `noeviction`, as the charts run it.
 
-use std::{fs, io, net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -48,6 +53,12 @@ impl Redis {
         self.port
     }
 
+    /// Where its configuration, its log and its data lie, until it is dropped.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Ends it in good order: connections break, and nobody listens on the port until [`Redis::resume`].
     ///
     /// # Panics
@@ -84,6 +95,16 @@ impl Redis {
     pub async fn restart(&mut self) {
         self.stop().await;
         self.resume().await;
+    }
+}
+
+/// While it runs the guard of the server deletes the directory; while it is stopped nobody else would.
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if self.server.is_none() {
+            // A directory that is left in /tmp fails no test.
+            let _ = fs::remove_dir_all(&self.directory);
+        }
     }
 }
 

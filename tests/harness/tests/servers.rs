@@ -72,6 +72,11 @@ async fn redis_comes_back_with_its_data_and_users() {
     let mut connection = guest.get_multiplexed_async_connection().await.unwrap();
     let value: String = redis::cmd("GET").arg("name").query_async(&mut connection).await.unwrap();
     assert_eq!(value, "value");
+
+    let directory = server.directory().to_owned();
+    server.stop().await;
+    drop(server);
+    assert!(!directory.exists(), "a stopped server leaves {directory:?}");
 }
 
 #[tokio::test]
