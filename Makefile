@@ -26,6 +26,8 @@ images: deps ## container images, those whose inputs changed
 check: deps ## the inner loop: format, lints, unit and component tests (2 minutes warm)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	$(WAC_CACHE)/tools/bin/cargo-deny --log-level error check bans licenses sources
+	$(WAC_CACHE)/tools/bin/cargo-machete >/dev/null || $(WAC_CACHE)/tools/bin/cargo-machete
 	cd session-pod/page && npm run --silent check && npm run --silent build
 	tests/harness/with-control-plane cargo test --workspace --locked --quiet
 
