@@ -26,7 +26,7 @@ pub use error::RelayError;
 pub use event::{Ack, Chat, Event, Live, Message, StateChange};
 pub use ids::{ChatId, CompanyId, ConnectionId, InvalidId, MessageId, Phone};
 pub use lease::{Acquired, Lease};
-pub use names::{Names, company_channel};
+pub use names::{Names, company_channel, company_of_channel};
 pub use offset::{Fence, Offset};
 pub use operator_side::OperatorRelay;
 pub use session_side::SessionRelay;

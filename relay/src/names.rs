@@ -123,6 +123,12 @@ pub fn company_channel(company: &CompanyId) -> String {
     format!("wa:company:{company}")
 }
 
+/// The company that such a channel belongs to; nothing for other channels.
+#[must_use]
+pub fn company_of_channel(channel: &str) -> Option<CompanyId> {
+    channel.strip_prefix("wa:company:")?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +143,8 @@ mod tests {
         for channel in [names.wake_events(), names.wake_commands(), names.status_channel(), names.live_channel()] {
             assert_eq!(Names::of_channel(&channel), Some(names), "{channel}");
         }
+        let company = "acme.1".parse().expect("valid");
+        assert_eq!(company_of_channel(&company_channel(&company)), Some(company));
         assert_eq!(Names::of_user("default"), None);
         assert_eq!(Names::of_key("session:1"), None);
     }

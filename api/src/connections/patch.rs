@@ -1,0 +1,37 @@
+//! `PATCH /whatsapp/connections/{id}`
+
+use axum::Json;
+use axum::extract::State;
+use relay::ConnectionId;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::name::display_name;
+use super::view::{ConnectionView, view};
+use crate::app::App;
+use crate::auth::Tenant;
+use crate::http::{Body, Fields, PathId};
+use crate::problem::Problem;
+
+/// What is to be changed.
+#[derive(Debug, Deserialize)]
+pub struct Changes {
+    /// Name for people, 1 to 128 characters.
+    #[serde(alias = "displayName")]
+    name: Option<String>,
+}
+
+/// Changes the connection's name. 404 `connection_not_found`.
+pub async fn patch(
+    tenant: Tenant,
+    State(app): State<App>,
+    PathId(id): PathId<ConnectionId>,
+    Body { value, .. }: Body<Changes>,
+) -> Result<Json<ConnectionView>, Problem> {
+    let known = tenant.connection(id)?;
+    let mut fields = Fields::default();
+    let name = fields.require("name", value.name, display_name);
+    let name = fields.finish(name)?;
+    let changed = app.fleet().change(&known, json!({"displayName": name})).await?;
+    Ok(Json(view(&app, &changed).await))
+}

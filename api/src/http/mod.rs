@@ -1,0 +1,17 @@
+//! What every endpoint needs from HTTP and nothing of what any of them does: bodies, ids, pages, idempotency, and the
+//! layers around them. Each refusal is a [`crate::problem::Problem`].
+
+mod body;
+mod fields;
+mod idempotency;
+mod layers;
+mod observe;
+mod page;
+mod path;
+
+pub use body::Body;
+pub use fields::{Fields, text};
+pub use idempotency::{IdempotencyKey, Repeatable, kept, settled};
+pub use layers::wrap;
+pub use page::{Listing, Page};
+pub use path::PathId;

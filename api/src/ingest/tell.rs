@@ -1,0 +1,72 @@
+//! What sockets are told of an event, as it is kept and as it is emitted. Pure.
+
+use relay::{CompanyId, ConnectionId, Entry, StateChange};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::connections::live::shown;
+use crate::fleet::Known;
+use crate::messages::view::MessageView;
+use crate::store::MessageRow;
+
+/// An event of Socket.IO: its name and its one argument.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// `new-message`, `message-status` or `connection-status`.
+    pub name: String,
+    /// The argument.
+    pub data: Value,
+}
+
+/// What is known of where an event happened.
+pub struct Place<'a> {
+    /// Its connection.
+    pub known: &'a Known,
+    /// Its place in the stream.
+    pub entry: &'a Entry,
+}
+
+impl Place<'_> {
+    fn told(&self, name: &str, mut data: Value) -> Told {
+        if let Some(data) = data.as_object_mut() {
+            data.insert("connectionId".to_owned(), json!(self.known.id));
+            data.insert("offset".to_owned(), json!(self.entry.offset));
+            data.insert("previous".to_owned(), json!(self.entry.previous));
+        }
+        Told { name: name.to_owned(), data }
+    }
+
+    /// A message that was not known before.
+    pub fn new_message(&self, row: MessageRow, recovered: bool) -> Told {
+        let message = MessageView::from(row);
+        self.told("new-message", json!({"chatId": message.chat_id, "message": message, "recovered": recovered}))
+    }
+
+    /// A message that got further.
+    pub fn message_status(&self, row: MessageRow) -> Told {
+        let MessageView { id, chat_id, wa_id, status, ack, failure, .. } = MessageView::from(row);
+        let data = json!({
+            "chatId": chat_id, "messageId": id, "waId": wa_id, "status": status, "ack": ack, "failure": failure,
+        });
+        self.told("message-status", data)
+    }
+
+    /// The session is in another state.
+    pub fn connection_status(&self, change: &StateChange) -> Told {
+        let status = shown(self.known.resource.spec.state, change.state);
+        self.told("connection-status", json!({"status": status, "reason": change.reason}))
+    }
+}
+
+/// A `connection-status` that no event of a session tells: what the cluster wants changed, or a new code is shown.
+#[must_use]
+pub fn status_now(connection: ConnectionId, status: &str, reason: Option<&str>) -> Told {
+    let data = json!({"connectionId": connection, "status": status, "reason": reason});
+    Told { name: "connection-status".to_owned(), data }
+}
+
+/// The room of a company's sockets.
+#[must_use]
+pub fn room(company: &CompanyId) -> String {
+    format!("company-{company}")
+}

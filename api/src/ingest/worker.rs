@@ -1,0 +1,89 @@
+//! The work on one connection: read after the cursor, commit, then trim the stream and tell the replicas. Everything
+//! after the commit may be lost without harm: trimming is done again with the next batch, and clients see a gap.
+
+use std::time::Duration;
+
+use relay::{Command, CommandAction, ConnectionId, RelayError};
+use runtime::ambient;
+
+use super::write::{WriteError, Written, write};
+use crate::app::App;
+use crate::connections::live::live;
+use crate::fleet::Known;
+use crate::store::{Cursor, StoreError, TenantScope};
+
+/// Events of one transaction: large enough that its cost is spread, small enough to take well below a second.
+const BATCH: usize = 200;
+
+/// Batches of one turn. Then other connections have theirs.
+const BATCHES: usize = 10;
+
+/// What a session is asked for once its phone is linked: enough for a first screen.
+const CHATS: u32 = 200;
+const MESSAGES: u32 = 20;
+
+/// After this nobody waits for the list any more; it is asked for again with the next event.
+const LIST_DEADLINE: Duration = Duration::from_mins(5);
+
+/// Why a turn ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Redis.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+    /// The batch was not committed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Commits what the connection's stream holds. True when there may be more. The stream of a connection that the cluster
+/// does not vouch for is left alone.
+pub async fn drain(app: &App, connection: ConnectionId) -> Result<bool, IngestError> {
+    let Some(known) = app.fleet().connection(connection) else { return Ok(false) };
+    let mut relay = app.relay();
+    let mut cursor = cursor(app, &known).await?;
+    for _ in 0..BATCHES {
+        let entries = relay.events(connection, cursor.last, BATCH).await?;
+        if entries.is_empty() {
+            list_chats(app, &known, cursor).await?;
+            return Ok(false);
+        }
+        let written: Written = write(app.store(), &known, cursor, &entries, ambient::now()).await?;
+        cursor = written.cursor;
+        if let Err(error) = relay.trim(connection, cursor.last).await {
+            tracing::warn!(%connection, %error, "stream not trimmed");
+        }
+        for told in &written.told {
+            let payload = serde_json::to_string(told).map_err(RelayError::from)?;
+            relay.publish_committed(&known.company, &payload).await?;
+        }
+    }
+    Ok(true)
+}
+
+async fn cursor(app: &App, known: &Known) -> Result<Cursor, StoreError> {
+    let mut tx = app.store().begin(&TenantScope::of_connection(known)).await?;
+    let cursor = tx.cursor(known.id).await?;
+    tx.commit().await?;
+    Ok(cursor)
+}
+
+/// Asks the session once for the chats of a phone that was just linked.
+async fn list_chats(app: &App, known: &Known, cursor: Cursor) -> Result<(), IngestError> {
+    if cursor.chats_listed {
+        return Ok(());
+    }
+    let mut relay = app.relay();
+    if !live(known, relay.status(known.id).await?.as_ref()).is_connected() {
+        return Ok(());
+    }
+    let now = ambient::now();
+    let action = CommandAction::ListChats { chats: CHATS, messages: MESSAGES };
+    relay.send(known.id, Command { id: ambient::new_id(), deadline: now + LIST_DEADLINE, action }, now).await?;
+    let mut tx = app.store().begin(&TenantScope::of_connection(known)).await?;
+    tx.set_chats_listed(known.id, true).await?;
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,169 @@
+//! One batch of events into the database, in one transaction with the cursor: all of it is there, or nothing. What
+//! cannot be understood or stored becomes a dead letter, and the stream goes on.
+
+use jiff::Timestamp;
+use relay::{Entry, Envelope, Event, Message, Offset, SessionState};
+
+use super::clean::clean;
+use super::tell::{Place, Told};
+use crate::fleet::Known;
+use crate::store::{Acked, Cursor, SeenChat, Store, StoreError, StoredEvent, TenantScope, TenantTx};
+
+/// A batch that is committed.
+#[derive(Debug)]
+pub struct Written {
+    /// Where the cursor is now.
+    pub cursor: Cursor,
+    /// What sockets are to be told, in order.
+    pub told: Vec<Told>,
+}
+
+/// Why a batch was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Somebody else wrote first, or the connection was deleted. Nothing of ours was committed.
+    #[error("the cursor moved meanwhile")]
+    Overtaken,
+}
+
+/// Commits the entries, which follow the cursor, and moves it.
+pub async fn write(
+    store: &Store,
+    known: &Known,
+    cursor: Cursor,
+    entries: &[Entry],
+    now: Timestamp,
+) -> Result<Written, WriteError> {
+    match commit(store, known, cursor, entries, None, now).await {
+        // One of them cannot be stored. Each on its own, the others are.
+        Err(WriteError::Store(StoreError::Refused(_))) => one_by_one(store, known, cursor, entries, now).await,
+        other => other,
+    }
+}
+
+async fn one_by_one(
+    store: &Store,
+    known: &Known,
+    cursor: Cursor,
+    entries: &[Entry],
+    now: Timestamp,
+) -> Result<Written, WriteError> {
+    let mut all = Written { cursor, told: Vec::new() };
+    for entry in entries {
+        let one = std::slice::from_ref(entry);
+        let written = match commit(store, known, all.cursor, one, None, now).await {
+            Err(WriteError::Store(StoreError::Refused(error))) => {
+                commit(store, known, all.cursor, one, Some(&error.to_string()), now).await
+            }
+            other => other,
+        }?;
+        all.cursor = written.cursor;
+        all.told.extend(written.told);
+    }
+    Ok(all)
+}
+
+/// One transaction. With `refused`, the entries are put aside for that reason without a look into them.
+async fn commit(
+    store: &Store,
+    known: &Known,
+    cursor: Cursor,
+    entries: &[Entry],
+    refused: Option<&str>,
+    now: Timestamp,
+) -> Result<Written, WriteError> {
+    let mut tx = store.begin(&TenantScope::of_connection(known)).await?;
+    let mut written = Written { cursor, told: Vec::new() };
+    for entry in entries {
+        let decoded = match refused {
+            Some(reason) => Err(reason.to_owned()),
+            None => entry.decode().map_err(|error| error.to_string()),
+        };
+        match decoded {
+            Ok(envelope) => record(&mut tx, &Place { known, entry }, envelope, &mut written).await?,
+            Err(reason) => {
+                metrics::counter!("api_dead_letters_total").increment(1);
+                tracing::warn!(connection = %known.id, offset = %entry.offset, "dead letter");
+                tx.keep_dead_letter(known.id, entry, &reason, now).await?;
+            }
+        }
+    }
+    let last = entries.last().map_or(cursor.last, |entry| entry.offset);
+    if !tx.advance(known.id, &cursor, last).await? {
+        return Err(WriteError::Overtaken);
+    }
+    tx.commit().await?;
+    written.cursor.last = last;
+    Ok(written)
+}
+
+async fn record(
+    tx: &mut TenantTx,
+    place: &Place<'_>,
+    envelope: Envelope<Event>,
+    written: &mut Written,
+) -> Result<(), StoreError> {
+    let connection = place.known.id;
+    let Entry { offset, previous, .. } = *place.entry;
+    let event = clean(envelope.payload);
+    let (kind, told, live) = match &event {
+        Event::Message(message) => ("message", message_came(tx, place, message, offset).await?, !message.recovered),
+        Event::Ack(ack) => {
+            let row = tx.ack(connection, &ack.id, ack.ack).await?;
+            ("ack", row.map(|row| place.message_status(row)), true)
+        }
+        Event::Chat(chat) => {
+            let seen = SeenChat {
+                name: chat.name.as_deref(),
+                phone: chat.phone.as_ref(),
+                lid: chat.lid.as_deref(),
+                unread: Some(chat.unread),
+                activity: chat.last_activity_at,
+                push_name: None,
+            };
+            tx.see_chat(connection, &chat.id, &seen).await?;
+            ("chat", None, false)
+        }
+        Event::State(change) => {
+            if matches!(change.state, SessionState::AwaitingLink | SessionState::LoggedOut) {
+                // The next phone may have other chats.
+                tx.set_chats_listed(connection, false).await?;
+                written.cursor.chats_listed = false;
+            }
+            ("state", Some(place.connection_status(change)), true)
+        }
+        Event::CommandDone { command, outcome } => {
+            let row = tx.settle(connection, *command, outcome).await?;
+            ("commandDone", row.map(|row| place.message_status(row)), true)
+        }
+    };
+    metrics::counter!("api_events_total", "kind" => kind).increment(1);
+    let payload = told.as_ref().and_then(|told| serde_json::to_value(told).ok());
+    tx.keep_event(connection, &StoredEvent { offset, previous, kind, at: envelope.header.at, payload }).await?;
+    written.told.extend(told.filter(|_| live));
+    Ok(())
+}
+
+async fn message_came(
+    tx: &mut TenantTx,
+    place: &Place<'_>,
+    message: &Message,
+    offset: Offset,
+) -> Result<Option<Told>, StoreError> {
+    // What others call themselves names their chat; in a group it names one of many.
+    let theirs = !message.from_me && message.chat.is_individual();
+    let seen = SeenChat {
+        push_name: message.push_name.as_deref().filter(|_| theirs),
+        activity: Some(message.sent_at),
+        ..SeenChat::default()
+    };
+    let chat = tx.see_chat(place.known.id, &message.chat, &seen).await?;
+    Ok(match tx.record_message(place.known.id, chat, message, offset).await? {
+        Acked::New(row) => Some(place.new_message(row, message.recovered)),
+        Acked::Grown(row) => Some(place.message_status(row)),
+        Acked::Known => None,
+    })
+}

@@ -1,0 +1,69 @@
+//! `POST /whatsapp/connections/{id}/messages`
+
+use axum::extract::State;
+use axum::response::Response;
+use relay::{ChatId, ConnectionId, Phone};
+use serde::Deserialize;
+
+use super::send::send;
+use super::text::message_text;
+use crate::app::App;
+use crate::auth::Tenant;
+use crate::http::{Body, Fields, IdempotencyKey, PathId};
+use crate::problem::Problem;
+
+/// A message to somebody.
+#[derive(Debug, Deserialize)]
+pub struct FirstContactRequest {
+    /// A phone number with country code, or WhatsApp's id of a chat.
+    to: Option<String>,
+    /// Its text, 1 to 65,536 characters.
+    #[serde(alias = "content")]
+    text: Option<String>,
+}
+
+/// Sends a message to a number or a chat, whether there is a conversation or not. Answers 202 with the message; its
+/// `chatId` is the chat to go on in. Otherwise as the reply into a chat.
+pub async fn first_contact(
+    tenant: Tenant,
+    State(app): State<App>,
+    PathId(id): PathId<ConnectionId>,
+    key: Option<IdempotencyKey>,
+    body: Body<FirstContactRequest>,
+) -> Result<Response, Problem> {
+    let known = tenant.connection(id)?;
+    let mut fields = Fields::default();
+    let to = fields.require("to", body.value.to.as_deref(), recipient);
+    let text = fields.require("text", body.value.text, message_text);
+    let (chat, text) = fields.finish(to.zip(text))?;
+    send(&app, &tenant, &known, &chat, &text, key.map(|key| key.with(&body.digest))).await
+}
+
+/// The chat that is meant. People write numbers with `+`, spaces, hyphens, dots and brackets.
+fn recipient(given: &str) -> Result<ChatId, String> {
+    if given.contains('@') {
+        let chat: ChatId = given.parse().map_err(|error: relay::InvalidId| error.to_string())?;
+        let fits = chat.is_individual() || chat.is_group();
+        return if fits { Ok(chat) } else { Err("must be a person or a group".to_owned()) };
+    }
+    let plain: String = given.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')')).collect();
+    let digits = plain.strip_prefix('+').unwrap_or(&plain);
+    let phone: Phone = digits.parse().map_err(|error: relay::InvalidId| error.to_string())?;
+    format!("{phone}@c.us").parse().map_err(|error: relay::InvalidId| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_people_write_them() {
+        let to = |text: &str| recipient(text).map(|chat| chat.to_string()).ok();
+        assert_eq!(to("+55 (11) 99999-9999").as_deref(), Some("5511999999999@c.us"));
+        assert_eq!(to("120363000000000001@g.us").as_deref(), Some("120363000000000001@g.us"));
+        assert_eq!(to("100000000000001@lid").as_deref(), Some("100000000000001@lid"));
+        for bad in ["", "ana", "+", "123", "0511999999999", "5511999999999@example.org", "status@broadcast"] {
+            assert_eq!(to(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Socket.IO for the existing frontend: `io(url, { auth: { token } })`, then `join-company`. The room comes from the
+//! token; the company that a client names is only compared with it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use axum::http::header::ORIGIN;
+use runtime::ambient;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use socketioxide::SocketIo;
+use socketioxide::extract::{AckSender, Extension, SocketRef, State, TryData};
+use socketioxide::handler::ConnectHandler;
+use socketioxide::layer::SocketIoLayer;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{Identity, TokenKeys};
+use crate::ingest::room;
+
+/// Packets that wait for one slow client. Past that it is disconnected, and reads what it missed by REST: nothing is
+/// dropped silently. The library's 128 is less than a burst of one busy company.
+const QUEUE: usize = 512;
+
+/// Bytes of the largest packet from a client. They only name their company.
+const LARGEST: usize = 64 * 1024;
+
+/// How long a client may take between its transport and its token.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// How often sessions whose token ended are looked for. One so old ends at most this much late.
+const EXPIRY: Duration = Duration::from_secs(5);
+
+/// Who may come in.
+#[derive(Debug, Clone)]
+struct Door {
+    tokens: TokenKeys,
+    origins: Arc<[HeaderValue]>,
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    token: String,
+}
+
+/// What a refused client reads as the message of its `connect_error`.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("unauthorized")]
+    Token,
+    #[error("forbidden origin")]
+    Origin,
+}
+
+/// The layer that serves `/socket.io`, and the handle that emits.
+pub fn sockets(tokens: TokenKeys, origins: &[HeaderValue]) -> (SocketIoLayer, SocketIo) {
+    let (layer, io) = SocketIo::builder()
+        .with_state(Door { tokens, origins: origins.into() })
+        .max_buffer_size(QUEUE)
+        .max_payload(u64::try_from(LARGEST).unwrap_or(u64::MAX))
+        .ws_max_message_size(LARGEST)
+        .ws_max_frame_size(LARGEST)
+        .ws_read_buffer_size(4096)
+        .connect_timeout(GREETING)
+        .build_layer();
+    io.ns("/", welcome.with(admit));
+    (layer, io)
+}
+
+async fn admit(socket: SocketRef, State(door): State<Door>, TryData(auth): TryData<Auth>) -> Result<(), Refused> {
+    // Programs send no origin; a browser sends one it cannot choose.
+    let origin = socket.req_parts().headers.get(ORIGIN);
+    if origin.is_some_and(|origin| !door.origins.contains(origin)) {
+        tracing::info!("socket refused: origin");
+        return Err(Refused::Origin);
+    }
+    let token = auth.map(|auth| auth.token).unwrap_or_default();
+    let identity = door.tokens.verify(&token).map_err(|reason| {
+        metrics::counter!("api_tokens_refused_total").increment(1);
+        tracing::info!(%reason, "socket refused");
+        Refused::Token
+    })?;
+    socket.extensions.insert(identity);
+    Ok(())
+}
+
+async fn welcome(socket: SocketRef) {
+    socket.on("join-company", join);
+}
+
+async fn join(
+    socket: SocketRef,
+    Extension(identity): Extension<Identity>,
+    TryData(asked): TryData<Value>,
+    ack: AckSender,
+) {
+    let own = identity.company();
+    let asked = asked.unwrap_or_default();
+    let joined = named(&asked) == Some(own.as_str()) && identity.expires_at() > ambient::now();
+    if joined {
+        socket.join(room(own));
+    } else {
+        // The name asked for is a stranger's text: it stays out of the log.
+        tracing::warn!(audit = true, company = %own, subject = identity.subject(), "join-company of another company");
+        metrics::counter!("api_joins_refused_total").increment(1);
+    }
+    let _ = ack.send(&json!({"joined": joined}));
+}
+
+/// The company in `join-company`: a text, or an object with `companyId`.
+fn named(asked: &Value) -> Option<&str> {
+    asked.as_str().or_else(|| asked.get("companyId")?.as_str())
+}
+
+/// Ends sessions with their tokens, until the process ends; then ends all, so that clients go to another replica.
+pub async fn expire(io: SocketIo, stop: CancellationToken) -> Result<(), Infallible> {
+    let mut ticks = interval(EXPIRY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => {
+                io.close().await;
+                return Ok(());
+            }
+        }
+        let now = ambient::now();
+        let sockets = io.sockets();
+        metrics::gauge!("api_sockets").set(u32::try_from(sockets.len()).unwrap_or(u32::MAX));
+        for socket in sockets {
+            let over = socket.extensions.get::<Identity>().is_none_or(|identity| identity.expires_at() <= now);
+            if over {
+                let _ = socket.disconnect();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_company_is_named_as_frontends_name_it() {
+        assert_eq!(named(&json!("acme")), Some("acme"));
+        assert_eq!(named(&json!({"companyId": "acme"})), Some("acme"));
+        for nothing in [json!(null), json!(7), json!(["acme"]), json!({})] {
+            assert_eq!(named(&nothing), None);
+        }
+    }
+}

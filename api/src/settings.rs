@@ -1,0 +1,272 @@
+//! The API's settings: environment variables or flags, judged together at start-up. Secrets may come as values or as
+//! files; nothing here prints one.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use axum::http::HeaderValue;
+use clap::{Args, Parser, Subcommand};
+use relay::{Credentials, Endpoint};
+use runtime::settings::{Complaints, read_secret};
+use runtime::telemetry::LogFormat;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::auth::{EXAMPLE_SECRET, SHORTEST_SECRET, TokenKeys};
+
+/// Serves connections, chats and messages of WhatsApp over REST and Socket.IO.
+#[derive(Parser, Debug)]
+#[command(version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: RawSettings,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve (what happens without a subcommand, too).
+    Serve,
+    /// Bring the database's schema up to date and end.
+    Migrate,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Task {
+    /// Serve until told to stop.
+    Serve(RawSettings),
+    /// Bring the schema up to date.
+    Migrate(RawSettings),
+}
+
+impl Arguments {
+    /// The task that the command line names.
+    #[must_use]
+    pub fn task(self) -> Task {
+        match self.command {
+            Some(Command::Migrate) => Task::Migrate(self.settings),
+            Some(Command::Serve) | None => Task::Serve(self.settings),
+        }
+    }
+}
+
+/// The settings as given, all text, so that every mistake in them can be told at once.
+#[derive(Args, Debug)]
+pub struct RawSettings {
+    /// `PostgreSQL`, for example `postgres://user:password@host:5432/name?sslmode=verify-full`.
+    #[arg(long, env = "DATABASE_URL", default_value = "", hide_env_values = true)]
+    database_url: String,
+    /// File that holds the database user's password, in place of one in the URL.
+    #[arg(long, env = "DATABASE_PASSWORD_FILE")]
+    database_password_file: Option<PathBuf>,
+    /// Secret of the tokens (HS256), at least 32 bytes.
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
+    jwt_secret: Option<String>,
+    /// File that holds that secret, in place of the value.
+    #[arg(long, env = "JWT_SECRET_FILE")]
+    jwt_secret_file: Option<PathBuf>,
+    /// Port of REST and Socket.IO.
+    #[arg(long, env = "PORT", default_value = "3001")]
+    port: String,
+    /// Origins of the frontends that may call, separated by commas.
+    #[arg(long, env = "FRONTEND_URL", default_value = "http://localhost:3000")]
+    frontend_url: String,
+    /// Redis, for example `redis://redis:6379/`.
+    #[arg(long, env = "REDIS_URL", default_value = "", hide_env_values = true)]
+    redis_url: String,
+    /// Redis user that may touch the keys and channels of all sessions.
+    #[arg(long, env = "REDIS_USERNAME", default_value = "default")]
+    redis_username: String,
+    /// File that holds that user's password; unset means what the URL says.
+    #[arg(long, env = "REDIS_PASSWORD_FILE")]
+    redis_password_file: Option<PathBuf>,
+    /// Where `/live`, `/ready` and `/metrics` are served.
+    #[arg(long, env = "ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+    admin_address: String,
+    /// json or text.
+    #[arg(long, env = "LOG_FORMAT", default_value = "json")]
+    log_format: String,
+}
+
+/// What `api migrate` needs.
+#[derive(Debug)]
+pub struct MigrateSettings {
+    /// The database.
+    pub database: PgConnectOptions,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// What `api serve` needs.
+#[derive(Debug)]
+pub struct Settings {
+    /// The database.
+    pub database: PgConnectOptions,
+    /// Redis.
+    pub redis: Endpoint,
+    /// Verifies tokens.
+    pub tokens: TokenKeys,
+    /// Who may call from a browser.
+    pub origins: Vec<HeaderValue>,
+    /// Where REST and Socket.IO are served.
+    pub address: SocketAddr,
+    /// Where the admin server listens.
+    pub admin_address: SocketAddr,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+impl RawSettings {
+    /// The settings of `api serve`, or everything that is wrong with them.
+    pub fn for_serving(self) -> Result<Settings, Complaints> {
+        let mut complaints = Complaints::default();
+        let database = self.database(&mut complaints);
+        let redis = self.redis(&mut complaints);
+        let tokens = self.tokens(&mut complaints);
+        let origins = complaints.check("FRONTEND_URL", origins(&self.frontend_url));
+        let port: Option<u16> = complaints.check("PORT", self.port.parse());
+        let admin_address = complaints.check("ADMIN_ADDRESS", self.admin_address.parse());
+        let log_format = complaints.check("LOG_FORMAT", self.log_format.parse());
+        let all = (|| {
+            Some(Settings {
+                database: database?,
+                redis: redis?,
+                tokens: tokens?,
+                origins: origins?,
+                address: (Ipv4Addr::UNSPECIFIED, port?).into(),
+                admin_address: admin_address?,
+                log_format: log_format?,
+            })
+        })();
+        complaints.into_result(all)
+    }
+
+    /// The settings of `api migrate`, or everything that is wrong with them.
+    pub fn for_migrating(self) -> Result<MigrateSettings, Complaints> {
+        let mut complaints = Complaints::default();
+        let database = self.database(&mut complaints);
+        let log_format = complaints.check("LOG_FORMAT", self.log_format.parse());
+        let all = (|| Some(MigrateSettings { database: database?, log_format: log_format? }))();
+        complaints.into_result(all)
+    }
+
+    fn database(&self, complaints: &mut Complaints) -> Option<PgConnectOptions> {
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| self.database_url.starts_with(scheme));
+        complaints.require("DATABASE_URL", known, "must begin with postgres://");
+        // The parser's own message would quote the URL, and with it a password.
+        let parsed = PgConnectOptions::from_str(&self.database_url).map_err(|_| "is no URL of a PostgreSQL database");
+        let options = if known { complaints.check("DATABASE_URL", parsed) } else { None };
+        match secret("DATABASE_PASSWORD_FILE", self.database_password_file.as_deref(), complaints) {
+            Ok(password) => options.map(|options| match password {
+                Some(password) => options.password(&password),
+                None => options,
+            }),
+            Err(Complained) => None,
+        }
+    }
+
+    fn redis(&self, complaints: &mut Complaints) -> Option<Endpoint> {
+        let password = secret("REDIS_PASSWORD_FILE", self.redis_password_file.as_deref(), complaints).ok()?;
+        let credentials = password.map(|password| Credentials::new(self.redis_username.clone(), password));
+        let endpoint = Endpoint::new(&self.redis_url, credentials.as_ref());
+        complaints.check("REDIS_URL", endpoint.map_err(|_| "is no URL of a Redis, such as redis://host:6379/"))
+    }
+
+    fn tokens(&self, complaints: &mut Complaints) -> Option<TokenKeys> {
+        let from_file = secret("JWT_SECRET_FILE", self.jwt_secret_file.as_deref(), complaints).ok()?;
+        let both = from_file.is_some() && self.jwt_secret.is_some();
+        complaints.require("JWT_SECRET_FILE", !both, "must not be set together with JWT_SECRET");
+        let secret = from_file.or_else(|| self.jwt_secret.clone()).unwrap_or_default();
+        let long_enough = secret.len() >= SHORTEST_SECRET;
+        complaints.require(
+            "JWT_SECRET",
+            long_enough,
+            "must have at least 32 bytes, for example `openssl rand -hex 32`",
+        );
+        complaints.require(
+            "JWT_SECRET",
+            secret != EXAMPLE_SECRET,
+            "is the example of the documentation; make your own",
+        );
+        Some(TokenKeys::new(&secret))
+    }
+}
+
+/// A complaint was made already.
+struct Complained;
+
+fn secret(name: &str, file: Option<&Path>, complaints: &mut Complaints) -> Result<Option<String>, Complained> {
+    let Some(file) = file else { return Ok(None) };
+    complaints.check(name, read_secret(file)).map(Some).ok_or(Complained)
+}
+
+/// Origins as browsers send them: scheme, host and port, without a path.
+fn origins(list: &str) -> Result<Vec<HeaderValue>, String> {
+    let parse = |text: &str| {
+        let text = text.trim().trim_end_matches('/');
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let plain = host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']));
+        let value = HeaderValue::from_str(text).ok().filter(|_| plain);
+        value.ok_or_else(|| format!("{text:?} is no origin, such as https://crm.example.org"))
+    };
+    list.split(',').map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn serving(arguments: &[&str]) -> Result<Settings, Complaints> {
+        let all = std::iter::once("api").chain(arguments.iter().copied());
+        match Arguments::try_parse_from(all).expect("known flags").task() {
+            Task::Serve(settings) => settings.for_serving(),
+            Task::Migrate(_) => panic!("not asked for"),
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once_and_no_secret_is() {
+        let wrong = serving(&[
+            "--database-url=mysql://user:hunter2@db/",
+            "--jwt-secret=hunter2",
+            "--port=http",
+            "--frontend-url=https://crm.example.org/login",
+            "--redis-url=hunter2",
+            "--admin-address=8080",
+            "--log-format=xml",
+        ]);
+        let complaints = wrong.expect_err("all is wrong");
+        for name in ["DATABASE_URL", "JWT_SECRET", "PORT", "FRONTEND_URL", "REDIS_URL", "ADMIN_ADDRESS", "LOG_FORMAT"] {
+            let complained = complaints.all().iter().filter(|complaint| complaint.starts_with(&format!("{name}:")));
+            assert_eq!(complained.count(), 1, "{name}: {complaints:?}");
+        }
+        assert!(!format!("{complaints:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_example_secret_is_refused() {
+        let refused = serving(&[
+            "--database-url=postgres://db/whatsapp",
+            "--redis-url=redis://redis/",
+            &format!("--jwt-secret={EXAMPLE_SECRET}"),
+        ]);
+        assert!(refused.expect_err("the example").all().concat().contains("example"));
+    }
+
+    #[test]
+    fn several_frontends_may_call() {
+        let settings = serving(&[
+            "--database-url=postgres://db/whatsapp",
+            "--redis-url=redis://redis/",
+            &format!("--jwt-secret={SECRET}"),
+            "--frontend-url=https://crm.example.org, http://localhost:3000/",
+        ]);
+        let settings = settings.expect("all is right");
+        assert_eq!(settings.origins, ["https://crm.example.org", "http://localhost:3000"]);
+        assert_eq!(settings.address.port(), 3001);
+    }
+}

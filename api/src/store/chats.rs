@@ -1,0 +1,165 @@
+//! Table `chats`.
+
+use jiff::Timestamp;
+use jiff_sqlx::{Timestamp as PgTimestamp, ToSqlx};
+use relay::{ChatId, ConnectionId, Phone};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{ChatKey, StoreError, TenantTx};
+
+/// What is known of a chat at one moment. Unset means that nothing new is known.
+#[derive(Debug, Default)]
+pub struct SeenChat<'a> {
+    /// Name that WhatsApp shows.
+    pub name: Option<&'a str>,
+    /// Name that the other person shows, from a message of theirs.
+    pub push_name: Option<&'a str>,
+    /// The other person's number.
+    pub phone: Option<&'a Phone>,
+    /// The other person's `@lid`.
+    pub lid: Option<&'a str>,
+    /// Messages that nobody has read.
+    pub unread: Option<u32>,
+    /// When something happened in it.
+    pub activity: Option<Timestamp>,
+}
+
+/// A chat with the latest message in it.
+#[derive(Debug, sqlx::FromRow)]
+pub struct ChatRow {
+    /// Key.
+    pub id: ChatKey,
+    /// Its connection.
+    pub connection_id: Uuid,
+    /// WhatsApp's id.
+    pub wa_id: String,
+    /// individual, group, or another of WhatsApp's kinds.
+    pub kind: String,
+    /// Name that WhatsApp shows.
+    pub name: Option<String>,
+    /// Name that the other person shows.
+    pub push_name: Option<String>,
+    /// The other person's number.
+    pub phone: Option<String>,
+    /// The other person's `@lid`.
+    pub lid: Option<String>,
+    /// Messages that nobody has read.
+    pub unread: i32,
+    /// The latest activity; the epoch while none is known.
+    pub last_activity_at: PgTimestamp,
+    /// Key of the latest message, and with it the three below.
+    pub last_id: Option<super::MessageKey>,
+    /// Its text.
+    pub last_text: Option<String>,
+    /// Its type.
+    pub last_type: Option<String>,
+    /// Whether the account sent it.
+    pub last_from_me: Option<bool>,
+    /// When.
+    pub last_sent_at: Option<PgTimestamp>,
+}
+
+/// Where a page of chats ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ChatPosition {
+    /// Activity of its last chat.
+    pub activity: Timestamp,
+    /// Key of its last chat.
+    pub id: ChatKey,
+}
+
+/// Which chats.
+#[derive(Debug)]
+pub struct ChatPage {
+    /// Groups besides individual conversations.
+    pub groups: bool,
+    /// After that position.
+    pub after: Option<ChatPosition>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT c.id, c.connection_id, c.wa_id, c.kind, c.name, c.push_name, c.phone, c.lid, c.unread, ",
+            "c.last_activity_at, m.id AS last_id, m.text AS last_text, m.type AS last_type, ",
+            "m.from_me AS last_from_me, m.sent_at AS last_sent_at FROM chats c LEFT JOIN LATERAL (",
+            "SELECT * FROM messages m WHERE m.chat_id = c.id ORDER BY m.sent_at DESC, m.seq DESC LIMIT 1) m ON true ",
+            $rest
+        )
+    };
+}
+
+impl TenantTx {
+    /// Stores what is known of a chat, makes it if it is new, and gives its key.
+    pub async fn see_chat(
+        &mut self,
+        connection: ConnectionId,
+        chat: &ChatId,
+        seen: &SeenChat<'_>,
+    ) -> Result<ChatKey, StoreError> {
+        let key = ChatKey::of(connection, chat);
+        sqlx::query(
+            "INSERT INTO chats (id, company_id, connection_id, wa_id, kind, name, push_name, phone, lid, unread, \
+             last_activity_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, COALESCE($10, 0), COALESCE($11, 'epoch')) \
+             ON CONFLICT (id) DO UPDATE SET name = COALESCE($6, chats.name), \
+             push_name = COALESCE($7, chats.push_name), phone = COALESCE($8, chats.phone), \
+             lid = COALESCE($9, chats.lid), unread = COALESCE($10, chats.unread), \
+             last_activity_at = GREATEST(chats.last_activity_at, EXCLUDED.last_activity_at)",
+        )
+        .bind(key)
+        .bind(&self.company)
+        .bind(connection.0)
+        .bind(chat.as_str())
+        .bind(kind(chat))
+        .bind(seen.name)
+        .bind(seen.push_name)
+        .bind(seen.phone.map(Phone::as_str).or_else(|| chat.as_str().strip_suffix("@c.us")))
+        .bind(seen.lid.or_else(|| chat.as_str().ends_with("@lid").then_some(chat.as_str())))
+        .bind(seen.unread.map(|unread| i32::try_from(unread).unwrap_or(i32::MAX)))
+        .bind(seen.activity.map(ToSqlx::to_sqlx))
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(key)
+    }
+
+    /// A page of a connection's chats, the latest activity first.
+    pub async fn chats(&mut self, connection: ConnectionId, page: &ChatPage) -> Result<Vec<ChatRow>, StoreError> {
+        let rows = sqlx::query_as(select!(
+            "WHERE c.company_id = $1 AND c.connection_id = $2 AND (c.kind = 'individual' OR ($3 AND c.kind = 'group')) \
+             AND ($4::timestamptz IS NULL OR (c.last_activity_at, c.id) < ($4, $5)) \
+             ORDER BY c.last_activity_at DESC, c.id DESC LIMIT $6"
+        ))
+        .bind(&self.company)
+        .bind(connection.0)
+        .bind(page.groups)
+        .bind(page.after.as_ref().map(|after| after.activity.to_sqlx()))
+        .bind(page.after.as_ref().map(|after| after.id))
+        .bind(page.limit)
+        .fetch_all(&mut *self.tx)
+        .await?;
+        Ok(rows)
+    }
+
+    /// The chat of that key, with its latest message.
+    pub async fn chat(&mut self, key: ChatKey) -> Result<Option<ChatRow>, StoreError> {
+        let row = sqlx::query_as(select!("WHERE c.company_id = $1 AND c.id = $2"))
+            .bind(&self.company)
+            .bind(key)
+            .fetch_optional(&mut *self.tx)
+            .await?;
+        Ok(row)
+    }
+}
+
+fn kind(chat: &ChatId) -> &'static str {
+    if chat.is_individual() {
+        "individual"
+    } else if chat.is_group() {
+        "group"
+    } else {
+        "other"
+    }
+}

@@ -1,0 +1,50 @@
+//! The schema: `api migrate` brings it up to date, `api serve` waits until somebody did. Migrations only add, so that
+//! the version before keeps running while the new one rolls out.
+
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection};
+
+use super::{Store, StoreError};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Why the schema is not what this binary needs.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// The database does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its record of migrations cannot be read.
+    #[error("the record of migrations: {0}")]
+    Record(#[from] MigrateError),
+    /// Nobody ran `api migrate` yet.
+    #[error("migration {0} is missing: run `api migrate`")]
+    Missing(i64),
+}
+
+/// Applies every migration that is missing. Two at once wait for each other (an advisory lock).
+pub async fn migrate(options: &PgConnectOptions) -> Result<(), SchemaError> {
+    let mut connection: PgConnection = options.connect().await.map_err(StoreError::from)?;
+    MIGRATIONS.run(&mut connection).await?;
+    connection.close().await.map_err(StoreError::from)?;
+    Ok(())
+}
+
+impl Store {
+    /// Whether every migration of this binary was applied. Later ones of a newer binary do no harm.
+    pub async fn check_schema(&self) -> Result<(), SchemaError> {
+        let mut connection = self.0.acquire().await.map_err(StoreError::from)?;
+        let table = &MIGRATIONS.table_name;
+        let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+            .bind(table.as_ref())
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(StoreError::from)?;
+        let applied = if exists { connection.list_applied_migrations(table).await? } else { Vec::new() };
+        match MIGRATIONS.iter().find(|wanted| !applied.iter().any(|done| done.version == wanted.version)) {
+            Some(missing) => Err(SchemaError::Missing(missing.version)),
+            None => Ok(()),
+        }
+    }
+}
