@@ -10,6 +10,7 @@ use runtime::health::Health;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::browser::profile;
 use crate::browser::reaper::Children;
@@ -136,10 +137,10 @@ async fn hold(
     let mut tasks: JoinSet<Result<(), Lost>> = JoinSet::new();
     // The lease is kept until everything else has ended.
     let kept = CancellationToken::new();
-    tasks.spawn(lease::keep(lease.clone(), redis.clone(), parts.redis.clone(), kept.clone()));
+    tasks.spawn(lease::keep(lease.clone(), redis.clone(), parts.redis.clone(), kept.clone()).in_current_span());
     let snapshots = Snapshots { status: status_to_write, link: link_to_write };
-    tasks.spawn(publisher::publish(relay.clone(), snapshots, ending.clone()));
-    tasks.spawn(publisher::send(relay.clone(), journal.clone(), ending.clone()));
+    tasks.spawn(publisher::publish(relay.clone(), snapshots, ending.clone()).in_current_span());
+    tasks.spawn(publisher::send(relay.clone(), journal.clone(), ending.clone()).in_current_span());
     let commands = Commands {
         relay,
         endpoint: settings.redis.clone(),
@@ -150,10 +151,11 @@ async fn hold(
         gap: settings.gap,
     };
     let commands_end = surroundings.stop.child_token();
-    tasks.spawn(async move {
+    let working = async move {
         commands.run(commands_end).await;
         Ok(())
-    });
+    };
+    tasks.spawn(working.in_current_span());
 
     let tools = Tools {
         engine: engine.clone(),

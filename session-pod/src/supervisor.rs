@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::commands::Ask;
 use crate::engine::{Engine, EngineError, EngineEvent, Pace};
@@ -158,10 +159,11 @@ impl Supervisor {
     /// Runs something of our own beside the loop; what it brings back comes as a note.
     fn spawn(&self, task: impl Future<Output = Note> + Send + 'static) -> JoinHandle<()> {
         let notes = self.notes.0.clone();
-        tokio::spawn(async move {
+        let run = async move {
             // Fails only when the supervisor is gone.
             let _ = notes.send(task.await).await;
-        })
+        };
+        tokio::spawn(run.in_current_span())
     }
 
     async fn stop_engine(&mut self) {

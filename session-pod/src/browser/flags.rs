@@ -4,12 +4,10 @@
 use std::path::Path;
 
 /// What every session needs, and why where it is not in the name.
-const ALWAYS: [&str; 19] = [
+const ALWAYS: [&str; 18] = [
     "--headless",
     "--disable-gpu",
     "--disable-accelerated-2d-canvas",
-    // Pods get 64 MB of /dev/shm.
-    "--disable-dev-shm-usage",
     "--no-first-run",
     "--no-default-browser-check",
     // Nothing leaves the pod but what the page sends.
@@ -42,14 +40,27 @@ const REFUSED: [&str; 8] = [
     "--remote-allow-origins",
 ];
 
+/// Bytes of /dev/shm with which a page of WhatsApp's size does not crash. Pods have 64 MiB unless more is mounted.
+const ENOUGH_SHARED_MEMORY: u64 = 200 * 1024 * 1024;
+
 /// The zygote sets up the sandbox: without a sandbox it is a process for nothing, with one Chromium insists on it.
 const NO_SANDBOX: &str = "--no-sandbox";
 
-/// The whole command line.
+/// The whole command line. `shared_memory`: size of /dev/shm in bytes.
 #[must_use]
-pub fn arguments(profile: &Path, user_agent: Option<&str>, proxy: Option<&str>, further: &[String]) -> Vec<String> {
+pub fn arguments(
+    profile: &Path,
+    user_agent: Option<&str>,
+    proxy: Option<&str>,
+    shared_memory: u64,
+    further: &[String],
+) -> Vec<String> {
     let mut all: Vec<String> = ALWAYS.map(str::to_owned).into();
     all.push(format!("--user-data-dir={}", profile.display()));
+    // Then it uses the folder for temporary files, which is slower and as large as the node's disk.
+    if shared_memory < ENOUGH_SHARED_MEMORY {
+        all.push("--disable-dev-shm-usage".to_owned());
+    }
     // On the command line, so that workers and service workers have it too.
     all.extend(user_agent.map(|agent| format!("--user-agent={agent}")));
     all.extend(proxy.map(|proxy| format!("--proxy-server={proxy}")));
@@ -113,9 +124,16 @@ mod tests {
 
     #[test]
     fn the_zygote_goes_only_with_the_sandbox() {
-        let line = |further: &str| arguments(Path::new("/p"), None, None, &parse(further).expect("good")).join(" ");
+        let line = |further: &str| arguments(Path::new("/p"), None, None, 0, &parse(further).expect("good")).join(" ");
         assert!(!line("").contains("zygote") && !line("").contains("sandbox"));
         assert!(line("--no-sandbox").contains("--no-zygote"));
+    }
+
+    #[test]
+    fn the_shared_memory_of_a_plain_pod_is_not_used() {
+        let line = |size| arguments(Path::new("/p"), None, None, size, &[]).join(" ");
+        assert!(line(64 << 20).contains("--disable-dev-shm-usage"));
+        assert!(!line(256 << 20).contains("--disable-dev-shm-usage"));
     }
 
     #[test]

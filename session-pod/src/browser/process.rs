@@ -57,7 +57,8 @@ impl Process {
         user_agent: Option<&str>,
         children: &Children,
     ) -> Result<(Self, String), LaunchError> {
-        let arguments = flags::arguments(&settings.profile, user_agent, settings.proxy.as_deref(), &settings.arguments);
+        let (proxy, further) = (settings.proxy.as_deref(), &settings.arguments);
+        let arguments = flags::arguments(&settings.profile, user_agent, proxy, shared_memory(), further);
         let mut command = command(settings);
         command.args(arguments).process_group(0).stderr(Stdio::piped());
         let (mut child, owned) = children.spawn(&mut command)?;
@@ -107,6 +108,11 @@ pub async fn version(settings: &BrowserSettings, children: &Children) -> Option<
     let (child, _owned) = children.spawn(&mut command).ok()?;
     let output = tokio::time::timeout(VERSION, child.wait_with_output()).await.ok()?.ok()?;
     String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// Size of /dev/shm in bytes; where there is none, nothing can be used.
+fn shared_memory() -> u64 {
+    rustix::fs::statvfs("/dev/shm").map_or(0, |volume| volume.f_blocks.saturating_mul(volume.f_frsize))
 }
 
 /// With an environment of its own: nothing of ours is the browser's business, and the root file system is read-only.

@@ -33,11 +33,10 @@ pub(super) fn judge(command: &Command, state: S, begun: bool, now: Timestamp) ->
         _ if expired => Verdict::End(Outcome::Expired),
         CommandAction::SendText { .. } | CommandAction::ListChats { .. } => when_connected(state),
         CommandAction::RefreshQr => match state {
-            S::Loading | S::AwaitingLink | S::QrIdle | S::Conflict | S::LoggedOut | S::Banned | S::Outdated => {
-                Verdict::Run
-            }
+            S::AwaitingLink | S::QrIdle | S::Conflict | S::LoggedOut | S::Banned | S::Outdated => Verdict::Run,
             S::Syncing | S::Connected | S::Reconnecting => failed("already_linked"),
-            S::Starting | S::Stopping => Verdict::Wait,
+            // Whether the link still stands is known in a moment.
+            S::Starting | S::Loading | S::Stopping => Verdict::Wait,
         },
         CommandAction::Logout => match state {
             S::Syncing | S::Connected | S::Reconnecting | S::Conflict => Verdict::Run,

@@ -14,6 +14,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use super::contract::PageEvent;
 use super::inject::{Keeper, Note};
@@ -128,7 +129,7 @@ impl Life {
             wake: wake.clone(),
             fraction: runtime::ambient::random_fraction,
         };
-        let keeper = tokio::spawn(keeper.run());
+        let keeper = tokio::spawn(keeper.run().in_current_span());
         let sequence = Sequence::default();
         Ok(Running { process, cdp, page, emitted, navigations, crashes, notes, wake, keeper, sequence })
     }

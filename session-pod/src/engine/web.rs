@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::contract::{self, Answer};
 use super::life::Life;
@@ -90,11 +91,12 @@ impl Engine for WebEngine {
         };
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
-        let task = tokio::spawn(async move {
+        let living = async move {
             // Dropped at the end also when the life panics or is aborted.
             let _guard = guard;
             life.run().await;
-        });
+        };
+        let task = tokio::spawn(living.in_current_span());
         let alive = Alive { stop: Arc::new(stop), task: Arc::new(task), ended };
         *self.life.lock().unwrap_or_else(PoisonError::into_inner) = Some(alive);
         receiver

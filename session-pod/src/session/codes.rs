@@ -19,15 +19,24 @@ const PAIRING_CODE: Duration = Duration::from_secs(195);
 pub(super) struct Codes {
     made: u32,
     shown: Option<LinkCode>,
+    since: Option<Timestamp>,
 }
+
+/// A code that was shown for less than this is what somebody wants who asks for a new one.
+const NEW: SignedDuration = SignedDuration::from_secs(5);
 
 impl Codes {
     pub(super) const fn new() -> Self {
-        Self { made: 0, shown: None }
+        Self { made: 0, shown: None, since: None }
     }
 
     pub(super) const fn shown(&self) -> Option<&LinkCode> {
         self.shown.as_ref()
+    }
+
+    /// Whether the code that is shown came only just now.
+    pub(super) fn is_new(&self, now: Timestamp) -> bool {
+        self.shown.is_some() && self.since.is_some_and(|since| now.duration_since(since) < NEW)
     }
 
     pub(super) fn hide(&mut self) {
@@ -53,7 +62,7 @@ impl Codes {
         let expires_at =
             now.checked_add(SignedDuration::try_from(life).unwrap_or(SignedDuration::ZERO)).unwrap_or(Timestamp::MAX);
         let code = LinkCode { kind: code.kind, code: code.text, attempt: self.made, expires_at };
-        self.shown = Some(code.clone());
+        (self.shown, self.since) = (Some(code.clone()), Some(now));
         Some(code)
     }
 }

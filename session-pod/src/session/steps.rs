@@ -19,7 +19,7 @@ impl Session {
             Signal::CodeGone => self.code_gone(),
             Signal::CodesPaused => self.codes_end(None),
             Signal::CodeFailed => self.codes_end(Some(Reason::CodeFailed)),
-            Signal::LinkAsked => self.link_asked(),
+            Signal::LinkAsked => self.link_asked(now),
             Signal::LinkRemoved(reason) => self.link_removed(reason),
             Signal::Banned => self.enter(S::Banned, Some(Reason::AccountBanned)),
             Signal::PageCrashed => self.page_crashed(now),
@@ -159,9 +159,13 @@ impl Session {
         }
     }
 
-    fn link_asked(&mut self) -> Vec<Effect> {
+    fn link_asked(&mut self, now: Timestamp) -> Vec<Effect> {
         match self.state {
             S::Starting | S::Syncing | S::Connected | S::Reconnecting | S::Stopping => Vec::new(),
+            // The page is about to tell whether the link still stands.
+            S::Loading if self.link == Link::Linked => Vec::new(),
+            // Whoever starts a session and asks for a code at once means the one that the start makes.
+            S::AwaitingLink if self.codes.is_new(now) => Vec::new(),
             S::Loading | S::AwaitingLink | S::QrIdle => {
                 self.link = Link::Open;
                 self.new_series()

@@ -49,5 +49,5 @@ async fn sigterm_closes_the_browser_gives_the_lease_back_and_ends_well() {
         .await
         .expect("answers");
     assert_eq!(lease, None);
-    assert_eq!(world.browser_processes(), Vec::<i32>::new());
+    world.no_browser_is_left().await;
 }

@@ -45,7 +45,7 @@ async fn a_pod_that_lost_its_lease_closes_its_browser_and_writes_nothing_more() 
     let events = world.api.events(world.connection, Offset::START, 100).await.expect("answers").len();
 
     assert_eq!(pod.exit().await, Exit::Fenced);
-    assert_eq!(world.browser_processes(), Vec::<i32>::new());
+    world.no_browser_is_left().await;
     assert_eq!(world.status().await, status);
     assert_eq!(world.api.events(world.connection, Offset::START, 100).await.expect("answers").len(), events);
 }
@@ -59,5 +59,5 @@ async fn a_pod_that_cannot_renew_its_lease_ends_before_another_may_take_it() {
     world.redis.stop().await;
     assert_eq!(pod.exit().await, Exit::Fenced);
     assert!(cut_off.elapsed() < Duration::from_secs(15), "{:?}", cut_off.elapsed());
-    assert_eq!(world.browser_processes(), Vec::<i32>::new());
+    world.no_browser_is_left().await;
 }

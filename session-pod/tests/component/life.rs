@@ -37,14 +37,14 @@ async fn linked_once_a_session_relays_both_ways_through_restarts_and_a_killed_br
 
     assert_eq!(pod.end().await, Exit::Stopped);
     assert_eq!(world.status().await.expect("a status").state, SessionState::Stopping);
-    assert_eq!(world.browser_processes(), Vec::<i32>::new());
+    world.no_browser_is_left().await;
 
     world.simulator.receive_text(PHONE, ANA, "while you were away").expect("received");
     let shown_before = links_shown(&mut world).await;
     let pod = world.pod("pod-2");
     world.state(SessionState::Connected).await;
     let message = world.message("while you were away").await;
-    assert_eq!(message.chat.as_str(), ANA);
+    assert_eq!((message.chat.as_str(), message.recovered), (ANA, false), "it is news to the person");
     assert_eq!(links_shown(&mut world).await, shown_before, "a restored session showed a code");
 
     a_killed_browser_comes_back(&mut world).await;
@@ -107,6 +107,25 @@ async fn a_killed_browser_comes_back(world: &mut World) {
         alive => Err(format!("{alive:?}")),
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_crashes_is_loaded_anew_in_the_same_browser() {
+    let mut world = World::new().await;
+    let pod = world.pod("pod-1");
+    world.scan().await;
+    let browsers = world.browsers();
+    for pid in world.renderers() {
+        kill_process(Pid::from_raw(pid).expect("a pid"), Signal::KILL).expect("killed");
+    }
+    let status = world.state(SessionState::Reconnecting).await;
+    assert_eq!(status.reason.as_deref(), Some("PageCrashed"));
+    world.simulator.receive_text(PHONE, ANA, "while the page was dead").expect("received");
+    world.state(SessionState::Connected).await;
+    world.message("while the page was dead").await;
+    assert_eq!(world.browsers(), browsers);
+    a_text_goes_out(&mut world, "alive again").await;
+    assert_eq!(pod.end().await, Exit::Stopped);
 }
 
 async fn links_shown(world: &mut World) -> usize {

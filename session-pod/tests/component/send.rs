@@ -1,7 +1,7 @@
 //! Sends have one effect and one outcome, also when they are asked twice, late, or while the stream is broken.
 
 use jiff::SignedDuration;
-use relay::{CommandAction, Outcome, SessionState};
+use relay::{CommandAction, Event, Outcome, SessionState};
 use session_pod::pod::Exit;
 
 use super::world::{ANA, PHONE, World, chat, command, text};
@@ -31,8 +31,14 @@ async fn a_send_has_one_effect_and_one_outcome() {
     // Somebody who is not on WhatsApp, and somebody whom its server refuses (the simulator knows them by their endings).
     let outcome = world.order(text("5511666660000@c.us", "stranger").1).await;
     assert_eq!(outcome, Outcome::Failed { reason: "not_on_whatsapp".to_owned() });
-    let outcome = world.order(text("5511666660009@c.us", "refused").1).await;
-    assert_eq!(outcome, Outcome::Failed { reason: "send_failed".to_owned() });
+    let (refused, action) = text("5511666660009@c.us", "refused");
+    assert_eq!(world.order(action).await, Outcome::Done, "WhatsApp's client took it");
+    world
+        .event("the refusal", |event| match event {
+            Event::Ack(ack) if ack.id == refused && ack.ack < 0 => Some(()),
+            _ => None,
+        })
+        .await;
 
     // While the stream is broken it waits, and goes when the stream is back.
     world.simulator.disconnect(PHONE).expect("disconnected");

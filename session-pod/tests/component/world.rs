@@ -15,7 +15,7 @@ use session_pod::browser::reaper::Children;
 use session_pod::pod::{self, Exit, Surroundings};
 use session_pod::settings::Arguments;
 use simulator::{Simulator, SimulatorSettings};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -31,8 +31,8 @@ pub const LONG: Duration = Duration::from_secs(90);
 /// For what takes a message.
 pub const SHORT: Duration = Duration::from_secs(20);
 
-/// One browser at a time: two on two cores slow each other beyond every deadline.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+/// Worlds at once. Most of a test is waiting; more browsers than this would be waiting for each other.
+static PLACES: Semaphore = Semaphore::const_new(3);
 
 /// Everything around a pod.
 pub struct World {
@@ -42,7 +42,7 @@ pub struct World {
     pub api: ApiRelay,
     folder: tempfile::TempDir,
     arguments: Vec<String>,
-    _one: MutexGuard<'static, ()>,
+    _place: SemaphorePermit<'static>,
 }
 
 /// A running pod.
@@ -58,7 +58,7 @@ impl World {
     }
 
     pub async fn with(settings: SimulatorSettings, arguments: &[&str]) -> Self {
-        let one = ONE_AT_A_TIME.lock().await;
+        let place = PLACES.acquire().await.expect("never closed");
         runtime::telemetry::log(runtime::telemetry::LogFormat::Text);
         let (simulator, redis) =
             (Simulator::start(settings).await.expect("a simulator"), harness::Redis::start().await);
@@ -79,7 +79,7 @@ impl World {
             api: ApiRelay::new(client),
             folder,
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-            _one: one,
+            _place: place,
         }
     }
 
@@ -237,10 +237,22 @@ impl World {
             .collect()
     }
 
-    /// The process ids of everything that belongs to the browser.
-    pub fn browser_processes(&self) -> Vec<i32> {
+    /// The process ids of the browser's pages.
+    pub fn renderers(&self) -> Vec<i32> {
         let marker = self.folder.path().display().to_string();
-        processes().filter(|(_, line)| line.contains(&marker) && line.contains("chrom")).map(|(pid, _)| pid).collect()
+        let is_page = |line: &str| line.contains("--type=renderer") && line.contains(&marker);
+        processes().filter(|(_, line)| is_page(line)).map(|(pid, _)| pid).collect()
+    }
+
+    /// No process of a browser is left. One that was killed is gone a moment later.
+    pub async fn no_browser_is_left(&self) {
+        let marker = self.folder.path().display().to_string();
+        eventually(Duration::from_secs(2), "no browser", async || {
+            let left: Vec<_> =
+                processes().filter(|(_, line)| line.contains(&marker) && line.contains("chrom")).collect();
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+        })
+        .await;
     }
 }
 
