@@ -6,10 +6,19 @@ export WAC_CACHE CARGO_TARGET_DIR
 cluster := tests/cluster/cluster
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps cluster cluster-down images check format clean
+.PHONY: help demo demo-down test check lint generate deps cluster cluster-down images format clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-14s%s\n", $$1, $$2}'
+
+demo: deps ## the whole story on this machine, and then yours to play with (3 minutes; 20 the first time)
+	@tests/e2e/demo
+
+demo-down: ## end it, and leave nothing running
+	@tests/e2e/demo down
+
+test: ## everything: unit, property and component tests, charts, and the story on a real cluster (30 minutes the first time)
+	@tests/run
 
 deps: ## install what is missing (Debian packages as root, npm packages)
 	@tests/install-deps
@@ -23,17 +32,23 @@ cluster-down: ## end it
 images: deps ## container images, those whose inputs changed
 	@images/build
 
-check: deps ## the inner loop: format, lints, unit and component tests (2 minutes warm)
+check: lint ## the inner loop: format, lints, unit and component tests (2 minutes warm)
+	tests/harness/with-control-plane cargo test --workspace --locked --quiet
+
+lint: deps ## formats, lints, dependencies, types
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	$(WAC_CACHE)/tools/bin/cargo-deny --log-level error check bans licenses sources
 	$(WAC_CACHE)/tools/bin/cargo-machete >/dev/null || $(WAC_CACHE)/tools/bin/cargo-machete
 	cd session-pod/page && npm run --silent check && npm run --silent build
-	tests/harness/with-control-plane cargo test --workspace --locked --quiet
+
+generate: ## write anew what is generated: CRDs, tables in docs/
+	UPDATE_GOLDEN=1 cargo test --quiet --locked -p crds --test golden
+	UPDATE_GOLDEN=1 cargo test --quiet --locked -p session-pod --lib table
 
 format: ## format all Rust
 	cargo fmt --all
 
 clean: cluster-down ## remove everything built, here and in the cache
-	rm -rf dist session-pod/page/dist session-pod/page/node_modules
+	rm -rf dist session-pod/page/dist session-pod/page/node_modules tests/e2e/node_modules
 	rm -rf --one-file-system $(WAC_CACHE)/target $(WAC_CACHE)/cluster $(WAC_CACHE)/harness $(WAC_CACHE)/images
