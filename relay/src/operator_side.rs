@@ -37,13 +37,25 @@ impl OperatorRelay {
     pub async fn allow(&mut self, connection: ConnectionId, credentials: &Credentials) -> Result<(), RelayError> {
         let mut command = redis::cmd("ACL");
         command.arg("SETUSER").arg(&credentials.user).arg(acl_rules(connection, credentials.password()));
-        Ok(command.query_async(&mut self.0).await?)
+        let _: () = command.query_async(&mut self.0).await?;
+        self.save().await;
+        Ok(())
+    }
+
+    /// Writes the users to Redis' own file, where it has one, so that sessions can go on after a restart of Redis. Where it
+    /// has none the users live as long as the process, and that is no error of this call.
+    async fn save(&mut self) {
+        let saved: Result<(), _> = redis::cmd("ACL").arg("SAVE").query_async(&mut self.0).await;
+        if let Err(error) = saved {
+            tracing::debug!(%error, "users were not saved");
+        }
     }
 
     /// Removes the user of a connection, which ends its Redis connections, and then everything that it left behind.
     pub async fn forget(&mut self, connection: ConnectionId) -> Result<(), RelayError> {
         let names = Names(connection);
         let _: u64 = redis::cmd("ACL").arg("DELUSER").arg(names.user()).query_async(&mut self.0).await?;
+        self.save().await;
         Ok(self.0.del(&names.all_keys()[..]).await?)
     }
 
