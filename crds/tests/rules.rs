@@ -1,5 +1,6 @@
 //! Every rule of the schema against the real API server: one object that it accepts and one that it refuses, naming the
 //! field. Without these a typing mistake in a rule would let through what it is there to stop.
+#![expect(clippy::expect_used, reason = "a test without what it stands on has failed")]
 
 use crds::WhatsAppConnection;
 use harness::ControlPlane;
@@ -15,7 +16,7 @@ async fn api() -> Api<WhatsAppConnection> {
     Api::namespaced(client, &namespace)
 }
 
-fn object(name: &str, spec: Value) -> Value {
+fn object(name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "whatsapp-operator.dev/v1alpha1", "kind": "WhatsAppConnection",
         "metadata": {"name": name}, "spec": spec,
@@ -29,7 +30,7 @@ async fn refusal(api: &Api<WhatsAppConnection>, name: &str, spec: Value) -> Opti
         api.namespace().expect("is namespaced"),
         &kube::core::ApiResource::erase::<WhatsAppConnection>(&()),
     );
-    let object = serde_json::from_value(object(name, spec)).expect("is an object");
+    let object = serde_json::from_value(object(name, &spec)).expect("is an object");
     match untyped.create(&PostParams::default(), &object).await {
         Ok(made) => {
             api.delete(&made.name_any(), &kube::api::DeleteParams::default()).await.expect("can be deleted");
@@ -119,7 +120,7 @@ async fn a_name_must_be_fit_for_a_pod_and_a_label() {
 async fn what_may_not_change_does_not_change() {
     let api = api().await;
     let made = json!({"companyId": "acme", "storage": {"size": "1Gi", "storageClassName": "fast"}});
-    let object: WhatsAppConnection = serde_json::from_value(object("sales", made)).expect("is a connection");
+    let object: WhatsAppConnection = serde_json::from_value(object("sales", &made)).expect("is a connection");
     api.create(&PostParams::default(), &object).await.expect("is accepted");
     let edit = async |spec: Value| {
         let patch = Patch::Merge(json!({"spec": spec}));
@@ -143,7 +144,7 @@ async fn what_may_not_change_does_not_change() {
 async fn defaults_stand_in_the_stored_object() {
     let api = api().await;
     let object: WhatsAppConnection =
-        serde_json::from_value(object("plain", json!({"companyId": "acme"}))).expect("valid");
+        serde_json::from_value(object("plain", &json!({"companyId": "acme"}))).expect("valid");
     let stored = api.create(&PostParams::default(), &object).await.expect("is accepted");
     assert_eq!(stored.spec.state, crds::State::Running);
     assert_eq!(stored.spec.storage, crds::Storage::default());

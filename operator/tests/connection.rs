@@ -1,5 +1,6 @@
 //! The operator against a real API server and a real Redis. No kubelet runs: where one is needed, the test says what it
 //! would have written. What a user would lose if one of these failed stands in the name.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test without what it stands on has failed")]
 
 use std::time::Duration;
 

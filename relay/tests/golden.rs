@@ -1,5 +1,6 @@
 //! Samples of every payload, as earlier versions wrote them: each must be readable for ever. `UPDATE_GOLDEN=1` adds the
 //! sample of a new kind; an existing sample is never rewritten.
+#![expect(clippy::expect_used, reason = "a test without what it stands on has failed")]
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
 //! The relay against a real Redis: what a session may do, what it may not, and what survives which failure.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test without what it stands on has failed")]
 
 use std::time::Duration;
 

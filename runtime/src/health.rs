@@ -124,7 +124,7 @@ mod tests {
         let pulse = health.pulse("supervisor", Duration::from_secs(10));
         let now = Instant::now();
         assert!(health.stopped(now + Duration::from_secs(5)).is_empty());
-        assert_eq!(health.stopped(now + Duration::from_secs(60)).len(), 1);
+        assert_eq!(health.stopped(now + Duration::from_mins(1)).len(), 1);
         pulse.beat();
         assert!(health.stopped(Instant::now()).is_empty());
     }
