@@ -51,4 +51,4 @@ format: ## format all Rust
 
 clean: cluster-down ## remove everything built, here and in the cache
 	rm -rf dist session-pod/page/dist session-pod/page/node_modules tests/e2e/node_modules
-	rm -rf --one-file-system $(WAC_CACHE)/target $(WAC_CACHE)/cluster $(WAC_CACHE)/harness $(WAC_CACHE)/images
+	rm -rf --one-file-system $(WAC_CACHE)/target $(WAC_CACHE)/cluster $(WAC_CACHE)/harness $(WAC_CACHE)/images $(WAC_CACHE)/simulator-tls

@@ -14,10 +14,7 @@ let world, connection;
 
 const scale = (replicas) =>
   kubectl('scale', `deployment/${world.operatorName}`, '--namespace', world.namespace, `--replicas=${replicas}`);
-const operators = async () => {
-  const pods = await list(world.namespace, 'pods');
-  return pods.filter(({ metadata }) => metadata.name.startsWith(`${world.operatorName}-`) && !/-(api|redis|postgresql)-/.test(metadata.name));
-};
+const operators = () => list(world.namespace, 'pods', '--selector=app.kubernetes.io/component=operator');
 
 before(async () => {
   world = await World.open();
