@@ -16,6 +16,10 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{- define "wao.credentials" -}}
+{{ .Values.existingSecret | default (printf "%s-credentials" .Release.Name) }}
+{{- end }}
+
 {{- define "wao.redisUrl" -}}
 {{- if .Values.redis.enabled -}}
 redis://{{ .Release.Name }}-redis.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:6379/
@@ -24,13 +28,26 @@ redis://{{ .Release.Name }}-redis.{{ .Release.Namespace }}.svc.{{ .Values.cluste
 {{- end }}
 {{- end }}
 
+{{- /* The operator makes users and so must be the administrator; the API only reads and writes what sessions do. */}}
 {{- define "wao.redisUser" -}}
 {{ .Values.redis.enabled | ternary "default" .Values.externalRedis.username }}
 {{- end }}
 
+{{- define "wao.redisApiUser" -}}
+{{- if .Values.redis.enabled -}}
+api
+{{- else -}}
+{{ .Values.externalRedis.apiUsername | default .Values.externalRedis.username }}
+{{- end }}
+{{- end }}
+
+{{- define "wao.redisApiKey" -}}
+{{ or .Values.redis.enabled .Values.externalRedis.apiUsername | ternary "redis-api-password" "redis-password" }}
+{{- end }}
+
 {{- define "wao.redisSecret" -}}
 {{- if .Values.redis.enabled -}}
-{{ .Release.Name }}-credentials
+{{ include "wao.credentials" . }}
 {{- else -}}
 {{ required "externalRedis.existingSecret is needed when redis.enabled is false" .Values.externalRedis.existingSecret }}
 {{- end }}
@@ -54,14 +71,14 @@ postgres://whatsapp@{{ .Release.Name }}-postgresql.{{ .Release.Namespace }}.svc.
 
 {{- define "wao.databaseSecret" -}}
 {{- if .Values.postgresql.enabled -}}
-{{ .Release.Name }}-credentials
+{{ include "wao.credentials" . }}
 {{- else -}}
 {{ required "externalPostgresql.existingSecret is needed when postgresql.enabled is false" .Values.externalPostgresql.existingSecret }}
 {{- end }}
 {{- end }}
 
 {{- define "wao.jwtSecret" -}}
-{{ .Values.api.existingSecret | default (printf "%s-credentials" .Release.Name) }}
+{{ .Values.api.existingSecret | default (include "wao.credentials" .) }}
 {{- end }}
 
 {{- /* What PodSecurity `restricted` asks for, and a read-only root besides. */}}

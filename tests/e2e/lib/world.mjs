@@ -44,12 +44,12 @@ export class World {
     return [...keys.split('\n'), ...users.split('\n')].filter((name) => name.includes(id));
   }
 
-  /** How many rows PostgreSQL has of a connection. */
+  /** How many rows PostgreSQL has of a connection; asked as the superuser, from whom row-level security hides nothing. */
   async rowsOf(id) {
     const tables = ['cursors', 'chats', 'messages', 'events', 'dead_letters'];
     const counts = tables.map((table) => `(SELECT count(*) FROM ${table} WHERE connection_id = '${id}')`);
     const query = `SELECT ${counts.join(' + ')}`;
-    const text = await kubectl('exec', '--namespace', this.namespace, 'whatsapp-postgresql-0', '--', 'psql', '--username', 'whatsapp', '--dbname', 'whatsapp', '--tuples-only', '--no-align', '--command', query);
+    const text = await kubectl('exec', '--namespace', this.namespace, 'whatsapp-postgresql-0', '--', 'psql', '--username', 'postgres', '--dbname', 'whatsapp', '--tuples-only', '--no-align', '--command', query);
     return Number(text);
   }
 
