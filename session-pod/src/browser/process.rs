@@ -17,7 +17,7 @@ use crate::settings::BrowserSettings;
 /// a first start on a network volume must fit.
 const START: Duration = Duration::from_secs(45);
 
-/// For `--product-version`, which takes 0.1 s.
+/// For `--version`, which takes 0.1 s.
 const VERSION: Duration = Duration::from_secs(10);
 
 /// What Chromium writes before the address.
@@ -101,10 +101,10 @@ impl Drop for Process {
     }
 }
 
-/// What the browser answers when asked for its version, such as `156.0.8078.79`.
+/// What the browser answers when asked for its version, such as `Chromium 156.0.8078.79`.
 pub async fn version(settings: &BrowserSettings, children: &Children) -> Option<String> {
     let mut command = command(settings);
-    command.arg("--product-version").stdout(Stdio::piped()).stderr(Stdio::null());
+    command.arg("--version").stdout(Stdio::piped()).stderr(Stdio::null());
     let (child, _owned) = children.spawn(&mut command).ok()?;
     let output = tokio::time::timeout(VERSION, child.wait_with_output()).await.ok()?.ok()?;
     String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())

@@ -239,9 +239,12 @@ impl World {
 
     /// The process ids of the browser's pages.
     pub fn renderers(&self) -> Vec<i32> {
-        let marker = self.folder.path().display().to_string();
-        let is_page = |line: &str| line.contains("--type=renderer") && line.contains(&marker);
-        processes().filter(|(_, line)| is_page(line)).map(|(pid, _)| pid).collect()
+        let browsers = self.browsers();
+        let is_ours = |pid| stat(pid).is_some_and(|stat| browsers.contains(&stat.group));
+        processes()
+            .filter(|(pid, line)| line.contains("--type=renderer") && is_ours(*pid))
+            .map(|(pid, _)| pid)
+            .collect()
     }
 
     /// No process of a browser is left. One that was killed is gone a moment later.
@@ -254,6 +257,20 @@ impl World {
         })
         .await;
     }
+}
+
+/// What `/proc/<pid>/stat` says of a process.
+pub struct Stat {
+    pub state: char,
+    pub parent: i32,
+    pub group: i32,
+}
+
+pub fn stat(pid: i32) -> Option<Stat> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?.chars().next()?;
+    Some(Stat { state, parent: fields.next()?.parse().ok()?, group: fields.next()?.parse().ok()? })
 }
 
 /// The living processes with their command lines.
