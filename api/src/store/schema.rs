@@ -1,6 +1,8 @@
 //! The schema: `api migrate` brings it up to date, `api serve` waits until somebody did. Migrations only add, so that
 //! the version before keeps running while the new one rolls out.
 
+use std::time::Duration;
+
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
@@ -25,10 +27,26 @@ pub enum SchemaError {
 
 /// Applies every migration that is missing. Two at once wait for each other (an advisory lock).
 pub async fn migrate(options: &PgConnectOptions) -> Result<(), SchemaError> {
-    let mut connection: PgConnection = options.connect().await.map_err(StoreError::from)?;
+    let mut connection = connect(options).await?;
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await.map_err(StoreError::from)?;
     Ok(())
+}
+
+/// How often, and how far apart, a database that is away is asked for: half a minute, in which one that is installed at
+/// the same moment comes up. Ending at once would leave it to the kubelet, which waits longer each time.
+const ATTEMPTS: u32 = 60;
+const PAUSE: Duration = Duration::from_millis(500);
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+    for _ in 1..ATTEMPTS {
+        match options.connect().await.map_err(StoreError::from) {
+            Err(StoreError::Away(error)) => tracing::info!(%error, "the database is not there yet"),
+            settled => return settled,
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(options.connect().await?)
 }
 
 impl Store {
