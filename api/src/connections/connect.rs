@@ -26,8 +26,8 @@ const WAIT: Duration = Duration::from_secs(2);
 /// How often it looks for one meanwhile.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// After this a new code is of no use to whoever asked.
-const REFRESH_DEADLINE: Duration = Duration::from_mins(1);
+/// After this a new code is of no use to whoever asked. Long enough for a pod that has to be made first.
+const REFRESH_DEADLINE: Duration = Duration::from_mins(3);
 
 /// The connection, and the code that links its phone if there is one.
 #[derive(Debug, Serialize)]
@@ -41,7 +41,8 @@ pub struct Connecting {
     link_code: Option<LinkCodeView>,
 }
 
-/// Starts the connection, and asks for a new code when nobody used the last ones. Answers 202 with the connection and,
+/// Starts the connection, and asks for a new code where the session makes none by itself: a volume remembers that its link
+/// was removed, so a connection that is started asks, too; one that is linked takes no notice. Answers 202 with the connection and,
 /// if there is one within two seconds, the code. Doing it again changes nothing. 404 `connection_not_found`.
 pub async fn connect(
     tenant: Tenant,
@@ -49,13 +50,14 @@ pub async fn connect(
     PathId(id): PathId<ConnectionId>,
 ) -> Result<(StatusCode, Json<Connecting>), Problem> {
     let mut known = tenant.connection(id)?;
-    if !known.wanted() {
+    let started = !known.wanted();
+    if started {
         known = app.fleet().change(&known, json!({"state": "Running"})).await?;
         tracing::info!("connection started");
     }
     let status = app.ask_relay(async |relay| relay.status(id).await).await;
-    let idle = status.is_ok_and(|status| live(&known, status.as_ref()).is_idle());
-    if idle {
+    let waits = status.is_ok_and(|status| live(&known, status.as_ref()).waits_for_a_wish());
+    if started || waits {
         let now = ambient::now();
         let command =
             Command { id: ambient::new_id(), deadline: now + REFRESH_DEADLINE, action: CommandAction::RefreshQr };

@@ -35,10 +35,11 @@ impl Live {
         [Connected, Syncing, Reconnecting, Conflict].iter().any(|state| state.as_str() == self.status)
     }
 
-    /// Whether the session waits to be asked for a new code.
+    /// Whether the session waits to be asked for a new code: nobody used the last ones, or the link was removed.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.status == SessionState::QrIdle.as_str()
+    pub fn waits_for_a_wish(&self) -> bool {
+        use SessionState::{Banned, LoggedOut, QrIdle};
+        [QrIdle, LoggedOut, Banned].iter().any(|state| state.as_str() == self.status)
     }
 }
 
