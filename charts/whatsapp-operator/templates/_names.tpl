@@ -42,7 +42,7 @@ api
 {{- end }}
 
 {{- define "wao.redisApiKey" -}}
-{{ or .Values.redis.enabled .Values.externalRedis.apiUsername | ternary "redis-api-password" "redis-password" }}
+{{ or .Values.redis.enabled .Values.externalRedis.apiUsername | empty | ternary "redis-password" "redis-api-password" }}
 {{- end }}
 
 {{- define "wao.redisSecret" -}}
