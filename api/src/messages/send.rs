@@ -43,8 +43,10 @@ pub async fn send(
     }
 
     let now = ambient::now();
+    // As fine as WhatsApp's clock: so the message sorts with what the phone says of the same second.
+    let sent_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let message = MessageId::outgoing(chat, ambient::random_bytes());
-    let (id, deadline) = (ambient::new_id(), now + DEADLINE);
+    let (id, deadline) = (ambient::new_id(), sent_at + DEADLINE);
     let mut tx = tenant.begin().await?;
     if let Some(Repeatable { key, fingerprint }) = &repeatable {
         // Somebody may have come with the same key since the look above; whoever is second waits here for the first.
@@ -52,8 +54,6 @@ pub async fn send(
             return Ok(answered);
         }
     }
-    // As fine as WhatsApp's clock: so it sorts with what the phone says of the same second.
-    let sent_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let seen = SeenChat { activity: Some(sent_at), ..SeenChat::default() };
     let key = tx.see_chat(known.id, chat, &seen).await?;
     let outgoing = Outgoing { wa_id: &message, chat: key, text, sent_at, command: id, deadline };

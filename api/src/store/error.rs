@@ -28,6 +28,8 @@ impl From<sqlx::Error> for StoreError {
             E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::BeginFailed => {
                 Self::Away(error)
             }
+            // A value that has no form in PostgreSQL, such as a time too far off.
+            E::Encode(_) => Self::Refused(error),
             E::Database(refusal) => match refusal.code().as_deref().and_then(|code| code.get(..2)) {
                 Some(class) if PASSING.contains(&class) => Self::Away(error),
                 Some(class) if OF_VALUES.contains(&class) => Self::Refused(error),

@@ -1,0 +1,35 @@
+//! The API against the real thing: a Kubernetes API server, Redis, and PostgreSQL under a user who is held by row-level
+//! security. Each test starts an API of its own; what stands in for a session pod speaks through the real relay.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "this is how a test fails; the lints know only functions that are tests themselves"
+)]
+
+#[path = "component/bad_input.rs"]
+mod bad_input;
+#[path = "component/connections.rs"]
+mod connections;
+#[path = "component/failures.rs"]
+mod failures;
+#[path = "component/http.rs"]
+mod http;
+#[path = "component/ingest.rs"]
+mod ingest;
+#[path = "component/program.rs"]
+mod program;
+#[path = "component/realtime.rs"]
+mod realtime;
+#[path = "component/send.rs"]
+mod send;
+#[path = "component/session.rs"]
+mod session;
+#[path = "component/socket.rs"]
+mod socket;
+#[path = "component/tenancy.rs"]
+mod tenancy;
+#[path = "component/world.rs"]
+mod world;

@@ -1,0 +1,218 @@
+//! From a session's stream to rows, REST and sockets. What would be lost: messages.
+
+use harness::eventually;
+use relay::{Ack, CommandAction, Event, Message, SessionState, StateChange};
+use serde_json::{Value, json};
+
+use crate::session::{chat, incoming};
+use crate::world::{Company, SOON, World};
+
+const ANA: &str = "5511999999999@c.us";
+const GROUP: &str = "120363000000000001@g.us";
+
+async fn texts(company: &Company, chat: &Value, query: &str) -> (Vec<String>, Option<String>) {
+    let path = format!("/whatsapp/chats/{}/messages{query}", chat["id"].as_str().unwrap());
+    let page = company.caller.get(&path).await.json(200);
+    let items = page["items"].as_array().unwrap();
+    let texts = items.iter().map(|item| item["text"].as_str().unwrap().to_owned()).collect();
+    (texts, page["nextCursor"].as_str().map(str::to_owned))
+}
+
+#[tokio::test]
+async fn a_message_is_stored_and_told_once_however_often_it_comes() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    let mut socket = world.socket(&acme).await;
+    let message = Event::Message(incoming(ANA, "3A01", "Olá 👋", 1));
+    let first = session.append(&message).await;
+    session.append(&message).await;
+    let last = session.append(&Event::Message(incoming(ANA, "3A02", "again", 2))).await;
+
+    let told = socket.next("new-message").await;
+    assert_eq!((&told["connectionId"], &told["offset"]), (&json!(id), &json!(first)));
+    let message = &told["message"];
+    assert_eq!(
+        (&message["text"], &message["status"], &message["fromMe"], &message["authorName"]),
+        (&json!("Olá 👋"), &json!("received"), &json!(false), &json!("Ana"))
+    );
+    let second = socket.next("new-message").await;
+    assert_eq!((&second["message"]["text"], &second["offset"]), (&json!("again"), &json!(last)));
+
+    let chat = acme.only_chat(id).await;
+    assert_eq!(
+        (&chat["id"], &chat["name"], &chat["phone"], &chat["isGroup"], &chat["lastMessage"]["text"]),
+        (&told["chatId"], &json!("Ana"), &json!("5511999999999"), &json!(false), &json!("again"))
+    );
+    assert_eq!(texts(&acme, &chat, "").await.0, ["Olá 👋", "again"]);
+    eventually(SOON, "the stream to be trimmed", async || match session.stream_length().await {
+        0 => Ok(()),
+        left => Err(left),
+    })
+    .await;
+    // Connected, the message twice, and the other one: each event is kept, with the one before it.
+    assert_eq!((world.count("events", id).await, world.count("messages", id).await), (4, 2));
+    let broken: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM events a WHERE previous <> '0-0' AND NOT EXISTS (SELECT 1 FROM events b WHERE \
+         b.connection_id = a.connection_id AND b.ms || '-' || b.seq = a.previous)",
+    )
+    .fetch_one(&world.database)
+    .await
+    .unwrap();
+    assert_eq!(broken, 0, "the chain of offsets has a gap");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_or_stored_does_not_stop_the_stream() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    session.append_raw("no envelope").await;
+    session.append_raw(r#"{"v":1,"kind":"fromTheFuture","at":"2026-11-23T10:00:00Z","fence":1,"body":{}}"#).await;
+    // PostgreSQL has no text with NUL, and no time so far off.
+    session.append(&Event::Message(incoming(ANA, "3A01", "a\0b", 1))).await;
+    let far = jiff::Timestamp::MIN;
+    session.append(&Event::Message(Message { sent_at: far, ..incoming(ANA, "3A02", "far", 2) })).await;
+    session.append(&Event::Message(incoming(ANA, "3A03", "after", 3))).await;
+
+    let chat = eventually(SOON, "the message after them", async || {
+        let chat = acme.only_chat(id).await;
+        if chat["lastMessage"]["text"] == "after" { Ok(chat) } else { Err(chat) }
+    })
+    .await;
+    assert_eq!(texts(&acme, &chat, "").await.0, ["a\u{fffd}b", "after"]);
+    assert_eq!(world.count("dead_letters", id).await, 3);
+}
+
+#[tokio::test]
+async fn receipts_only_grow() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    let mut socket = world.socket(&acme).await;
+    let own: relay::MessageId = format!("true_{ANA}_3EB001").parse().unwrap();
+    let message = Message { id: own.clone(), from_me: true, ..incoming(ANA, "x", "mine", 1) };
+    session.append(&Event::Message(message)).await;
+    for ack in [1, 3, 2, -1] {
+        session.append(&Event::Ack(Ack { id: own.clone(), ack })).await;
+    }
+    session.append(&Event::Ack(Ack { id: own.clone(), ack: 4 })).await;
+    let seen = [(); 3].map(|()| ());
+    let mut statuses = Vec::new();
+    for () in seen {
+        statuses.push(socket.next("message-status").await["status"].clone());
+    }
+    assert_eq!(statuses, ["sent", "read", "played"]);
+    let chat = acme.only_chat(id).await;
+    let path = format!("/whatsapp/chats/{}/messages", chat["id"].as_str().unwrap());
+    assert_eq!(acme.caller.get(&path).await.json(200)["items"][0]["status"], "played");
+}
+
+#[tokio::test]
+async fn what_was_recovered_is_stored_and_is_no_news() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    let mut socket = world.socket(&acme).await;
+    session.append(&Event::Message(Message { recovered: true, ..incoming(ANA, "3A01", "missed", 1) })).await;
+    session.append(&Event::Message(incoming(ANA, "3A02", "news", 2))).await;
+    assert_eq!(socket.next("new-message").await["message"]["text"], "news");
+    assert_eq!(texts(&acme, &acme.only_chat(id).await, "").await.0, ["missed", "news"]);
+}
+
+#[tokio::test]
+async fn groups_are_listed_only_when_asked_for() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    session.append(&Event::Chat(chat(GROUP, "Football"))).await;
+    session.append(&Event::Message(incoming(GROUP, "3A01", "who comes?", 1))).await;
+    session.append(&Event::Chat(chat(ANA, "Ana Maria"))).await;
+    let individual = acme.only_chat(id).await;
+    assert_eq!((&individual["name"], &individual["unread"]), (&json!("Ana Maria"), &json!(3)));
+    let all = acme.caller.get(&format!("/whatsapp/connections/{id}/chats?groups=true")).await.json(200);
+    let names: Vec<_> = all["items"].as_array().unwrap().iter().map(|chat| &chat["name"]).collect();
+    assert_eq!(names, ["Football", "Ana Maria"], "the latest activity first, unknown last");
+}
+
+#[tokio::test]
+async fn pages_of_messages_are_stable_while_new_ones_come() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    // Several of one second: their order is that of their arrival.
+    for number in 0..7 {
+        session.append(&Event::Message(incoming(ANA, &format!("3A0{number}"), &number.to_string(), number / 3))).await;
+    }
+    let chat = eventually(SOON, "seven messages", async || match world.count("messages", id).await {
+        7 => Ok(acme.only_chat(id).await),
+        other => Err(other),
+    })
+    .await;
+    let (first, cursor) = texts(&acme, &chat, "?limit=3").await;
+    assert_eq!(first, ["4", "5", "6"], "the newest page, the oldest of it first");
+    session.append(&Event::Message(incoming(ANA, "3AFF", "new", 9))).await;
+    eventually(SOON, "the new message", async || match world.count("messages", id).await {
+        8 => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    let (second, cursor) = texts(&acme, &chat, &format!("?limit=3&cursor={}", cursor.unwrap())).await;
+    assert_eq!(second, ["1", "2", "3"]);
+    let (third, cursor) = texts(&acme, &chat, &format!("?limit=3&cursor={}", cursor.unwrap())).await;
+    assert_eq!((third, cursor), (vec!["0".to_owned()], None));
+}
+
+#[tokio::test]
+async fn a_session_is_asked_once_for_the_chats_of_its_phone() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    session.next_command(|action| matches!(action, CommandAction::ListChats { .. })).await;
+    session.append(&Event::Message(incoming(ANA, "3A01", "hello", 1))).await;
+    acme.only_chat(id).await;
+    assert!(session.relay.commands().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_stream_whose_connection_is_not_known_is_left_alone() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let stranger = relay::ConnectionId(runtime::ambient::new_id());
+    let mut session = world.session(stranger).await;
+    session.append(&Event::Message(incoming(ANA, "3A01", "hello", 1))).await;
+    // The one after it is read, so this one was passed over.
+    let (id, mut known) = world.connected(&acme).await;
+    known.append(&Event::Message(incoming(ANA, "3A01", "hello", 1))).await;
+    acme.only_chat(id).await;
+    assert_eq!((session.stream_length().await, world.count("messages", stranger).await), (1, 0));
+}
+
+/// Two replicas may look at one stream at the same time; only the one that moves the cursor may tell of a batch.
+#[tokio::test]
+async fn two_replicas_store_and_tell_each_event_once() {
+    let world = World::start().await;
+    world.start_replica().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    let mut socket = world.socket(&acme).await;
+    let mut appended = Vec::new();
+    for number in 0..30 {
+        let state = if number % 2 == 0 { SessionState::Reconnecting } else { SessionState::Connected };
+        appended.push(session.append(&Event::State(StateChange { state, reason: None })).await.to_string());
+        session.append(&Event::Message(incoming(ANA, &format!("3A{number}"), &number.to_string(), number))).await;
+    }
+    let mut told = Vec::new();
+    while told.len() < appended.len() {
+        let status = socket.next("connection-status").await;
+        told.extend(status["offset"].as_str().map(str::to_owned).filter(|offset| appended.contains(offset)));
+    }
+    told.sort();
+    assert_eq!(told, appended, "one was told twice");
+    eventually(SOON, "all messages", async || match world.count("messages", id).await {
+        30 => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    assert_eq!((world.count("events", id).await, world.count("dead_letters", id).await), (61, 0));
+}
