@@ -13,21 +13,18 @@ use runtime::health::{Gate, Health};
 use runtime::shutdown::Shutdown;
 use runtime::{admin, telemetry};
 use tokio::net::TcpListener;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, router};
 use crate::fleet::{Fleet, follow};
 use crate::realtime::{hub, socketio};
 use crate::settings::{MigrateSettings, Settings};
-use crate::store::{SchemaError, Store, StoreError, migrate};
+use crate::store::{Store, migrate};
 use crate::{history, ingest, messages};
 
 /// How often the database is asked whether it is there.
 const PROBE: Duration = Duration::from_secs(2);
-
-/// How long a migration waits for a database that is just starting, as in a first installation.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long requests and tasks may take to end: longer than the longest request.
 const GRACE: Duration = Duration::from_secs(25);
@@ -68,23 +65,15 @@ pub async fn run(settings: Settings) -> ExitCode {
     if shutdown.finished(GRACE).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Brings the database's schema up to date, once the database is there.
+/// Brings the database's schema up to date.
 pub async fn run_migrations(settings: MigrateSettings) -> ExitCode {
     telemetry::log(settings.log_format);
-    let patience = Instant::now() + PATIENCE;
-    let mut look = interval(PROBE);
-    loop {
-        look.tick().await;
-        match migrate(&settings.database).await {
-            Ok(()) => {
-                tracing::info!("the schema is up to date");
-                return ExitCode::SUCCESS;
-            }
-            Err(SchemaError::Store(StoreError::Away(error))) if Instant::now() < patience => {
-                tracing::info!(%error, "waiting for the database");
-            }
-            Err(error) => return failed(&error),
+    match migrate(&settings.database).await {
+        Ok(()) => {
+            tracing::info!("the schema is up to date");
+            ExitCode::SUCCESS
         }
+        Err(error) => failed(&error),
     }
 }
 
