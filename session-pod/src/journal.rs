@@ -74,8 +74,16 @@ impl Journal {
             return;
         }
         let kind = kind(&event);
+        let told = match &event {
+            Event::Message(message) => Some(message.id.clone()),
+            _ => None,
+        };
         match inner.outbox.push(Record { at, event }) {
             Ok(()) => {
+                // Not before: what had no room must be new to whoever looks for it later.
+                if let Some(id) = told {
+                    inner.told.add(&id);
+                }
                 metrics::counter!("whatsapp_session_events_total", "kind" => kind).increment(1);
                 self.filled.notify_one();
             }
@@ -202,11 +210,11 @@ impl Journal {
 
 impl Inner {
     /// The event as it is told, and whether it is new.
-    fn prepare(&mut self, event: Event) -> (Event, bool) {
+    fn prepare(&self, event: Event) -> (Event, bool) {
         match event {
             Event::Message(message) => {
                 let message = self.under_known_id(message);
-                let new = self.told.add(&message.id);
+                let new = !self.told.known.contains(&message.id);
                 (Event::Message(message), new)
             }
             Event::Ack(mut ack) => {
@@ -272,10 +280,9 @@ struct Told {
 }
 
 impl Told {
-    /// Whether it is new.
-    fn add(&mut self, id: &MessageId) -> bool {
+    fn add(&mut self, id: &MessageId) {
         if !self.known.insert(id.clone()) {
-            return false;
+            return;
         }
         self.order.push_back(id.clone());
         if self.order.len() > TOLD
@@ -283,7 +290,6 @@ impl Told {
         {
             self.known.remove(&oldest);
         }
-        true
     }
 }
 
@@ -371,12 +377,25 @@ mod tests {
     async fn what_had_no_room_is_looked_for_when_there_is_room() {
         let folder = tempfile::tempdir().expect("folder");
         let journal = Journal::open(folder.path(), 600).expect("opens");
-        for number in 0..10 {
-            journal.tell(message(&format!("true_5511999999999@c.us_3EB0{number}"), 1), NOW);
-        }
-        while !journal.is_empty() {
-            journal.sent().expect("written");
-        }
+        let messages: Vec<_> = (0..10).map(|n| message(&format!("true_5511999999999@c.us_3EB0{n}"), 1)).collect();
+        let tell = || messages.iter().for_each(|message| journal.tell(message.clone(), NOW));
+        let drain = || {
+            let mut taken = 0;
+            while !journal.is_empty() {
+                journal.sent().expect("written");
+                taken += 1;
+            }
+            taken
+        };
+        tell();
+        let mut taken = drain();
+        assert!(taken > 0 && taken < 10, "{taken}");
         tokio::time::timeout(std::time::Duration::from_secs(1), journal.lost()).await.expect("told");
+        // Each look at the page's store tells those that have room now, and none twice.
+        for _ in 0..10 {
+            tell();
+            taken += drain();
+        }
+        assert_eq!(taken, 10);
     }
 }
