@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use relay::{Command, CommandAction, Endpoint, Event, Offset, Outcome, SessionRelay, SessionState, subscribe};
+use relay::{
+    Command, CommandAction, Endpoint, Event, Offset, Outcome, SessionRelay, SessionState, Undecodable, subscribe,
+};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -100,7 +102,7 @@ impl Commands {
             match command {
                 Ok(command) => self.take(offset, command, pending).await,
                 Err(error) => {
-                    tracing::warn!(%error, "a command cannot be read and is dropped");
+                    tracing::warn!(why = class(&error), "a command cannot be read and is dropped");
                     count("unreadable", "dropped");
                     self.finish(offset, pending).await;
                 }
@@ -146,6 +148,16 @@ fn count(kind: &'static str, result: &'static str) {
     metrics::counter!("whatsapp_session_commands_total", "kind" => kind, "result" => result).increment(1);
 }
 
+/// Why it cannot be read, without its text, which may quote a number or a message.
+const fn class(error: &Undecodable) -> &'static str {
+    match error {
+        Undecodable::TooLarge(_) => "too large",
+        Undecodable::Malformed(_) => "malformed",
+        Undecodable::Version(_) => "newer version",
+        Undecodable::Payload { .. } => "unknown kind or body",
+    }
+}
+
 const fn name(action: &CommandAction) -> &'static str {
     match action {
         CommandAction::SendText { .. } => "sendText",
@@ -161,5 +173,21 @@ const fn result(outcome: &Outcome) -> &'static str {
         Outcome::Failed { .. } => "failed",
         Outcome::Expired => "expired",
         Outcome::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relay::Envelope;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_an_unreadable_command_quotes_nothing_of_it() {
+        let body = r#"{"v":1,"kind":"command","at":"2026-01-01T00:00:00Z","body":"5511999999999@c.us"}"#;
+        for (text, expected) in [(body, "unknown kind or body"), ("5511999999999@c.us", "malformed")] {
+            let error = Envelope::<Command>::decode(text).expect_err("unreadable");
+            assert_eq!(class(&error), expected);
+        }
     }
 }

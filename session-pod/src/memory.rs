@@ -78,7 +78,8 @@ impl Memory {
     pub fn load(path: &Path) -> io::Result<Self> {
         match std::fs::read(path) {
             Ok(content) => Ok(serde_json::from_slice(&content).unwrap_or_else(|error| {
-                tracing::error!(%error, "what the session remembers cannot be read; starting anew");
+                // Its text may quote the account's number.
+                tracing::error!(why = ?error.classify(), "what the session remembers cannot be read; starting anew");
                 Self::default()
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
