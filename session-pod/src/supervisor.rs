@@ -79,6 +79,8 @@ pub struct Supervisor {
     events: Option<mpsc::Receiver<EngineEvent>>,
     notes: (mpsc::Sender<Note>, mpsc::Receiver<Note>),
     sync: Option<JoinHandle<()>>,
+    /// What was missed while a comparison ran may be where it had looked already: another one follows.
+    sync_more: bool,
     restart: Option<JoinHandle<()>>,
     asking: Option<JoinHandle<()>>,
     logout_asked: bool,
@@ -106,6 +108,7 @@ impl Supervisor {
             events: None,
             notes: mpsc::channel(NOTES),
             sync: None,
+            sync_more: false,
             restart: None,
             asking: None,
             logout_asked: false,
@@ -180,5 +183,71 @@ async fn next(events: &mut Option<mpsc::Receiver<EngineEvent>>) -> EngineEvent {
     match events {
         Some(receiver) => receiver.recv().await.unwrap_or(EngineEvent::Lost),
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relay::EngineVersions;
+    use runtime::health::Health;
+
+    use super::*;
+    use crate::engine::scripted::Scripted;
+    use crate::session::Phase;
+
+    fn supervisor(folder: &tempfile::TempDir) -> Supervisor {
+        let tools = Tools {
+            engine: Arc::new(Scripted::default()),
+            linking: Linking::Qr,
+            journal: Journal::open(folder.path(), 1 << 20).expect("opens"),
+            status: watch::channel(None).0,
+            link: watch::channel(None).0,
+            state: watch::channel(SessionState::Starting).0,
+            asks: mpsc::channel(1).1,
+            health: Parts::of(&Health::default()),
+        };
+        Supervisor::new(tools, "pod-1".to_owned(), Timestamp::UNIX_EPOCH)
+    }
+
+    async fn hear(supervisor: &mut Supervisor, events: impl IntoIterator<Item = EngineEvent>) {
+        for event in events {
+            supervisor.on_event(event).await;
+        }
+        while !supervisor.tools.journal.is_empty() {
+            supervisor.tools.journal.sent().expect("written");
+        }
+    }
+
+    fn connected() -> [EngineEvent; 3] {
+        let up = EngineEvent::Stream { phase: Some(Phase::Up), account: None };
+        [EngineEvent::Up(EngineVersions::default()), EngineEvent::Ready(EngineVersions::default()), up]
+    }
+
+    async fn note(supervisor: &mut Supervisor) {
+        let note = supervisor.notes.1.recv().await.expect("never closed");
+        supervisor.on_note(note).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_missed_while_the_store_is_compared_is_looked_for_in_another_comparison() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut supervisor = supervisor(&folder);
+        hear(&mut supervisor, connected()).await;
+        hear(&mut supervisor, [EngineEvent::Missed]).await;
+        note(&mut supervisor).await;
+        assert!(!supervisor.tools.journal.mark().complete, "declared closed");
+        note(&mut supervisor).await;
+        assert!(supervisor.tools.journal.mark().complete && supervisor.sync.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_comparison_that_ended_as_the_connection_went_closes_nothing() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut supervisor = supervisor(&folder);
+        hear(&mut supervisor, connected()).await;
+        let late = supervisor.notes.1.recv().await.expect("never closed");
+        hear(&mut supervisor, [EngineEvent::Stream { phase: Some(Phase::Down), account: None }]).await;
+        supervisor.on_note(late).await;
+        assert!(!supervisor.tools.journal.mark().complete);
     }
 }

@@ -5,6 +5,8 @@ mod contract;
 mod decode;
 mod inject;
 mod life;
+#[cfg(test)]
+pub mod scripted;
 pub mod scripts;
 mod sequence;
 mod web;

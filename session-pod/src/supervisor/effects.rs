@@ -58,6 +58,7 @@ impl Supervisor {
             if let Some(sync) = self.sync.take() {
                 sync.abort();
             }
+            self.sync_more = false;
         }
     }
 
@@ -84,7 +85,11 @@ impl Supervisor {
     /// Compares the page's store with what was told, once at a time. Not connected, there is nothing to compare with,
     /// and becoming connected begins one.
     pub(super) fn sync_after(&mut self, pause: Duration) {
-        if self.session.state != SessionState::Connected || self.sync.is_some() {
+        if self.session.state != SessionState::Connected {
+            return;
+        }
+        if self.sync.is_some() {
+            self.sync_more = true;
             return;
         }
         let (engine, journal) = (self.tools.engine.clone(), self.tools.journal.clone());

@@ -4,7 +4,7 @@ use relay::{Event, SessionState};
 
 use super::{Note, SYNC_AGAIN, Supervisor};
 use crate::commands::Ask;
-use crate::engine::EngineEvent;
+use crate::engine::{EngineError, EngineEvent};
 use crate::session::{Reason, Signal};
 
 impl Supervisor {
@@ -86,19 +86,32 @@ impl Supervisor {
                 tracing::warn!(%error, "no code was made");
                 self.signal(Signal::CodeFailed).await;
             }
-            Note::Synced(Ok(told)) => {
-                tracing::info!(told, "what was missed is told");
-                self.sync = None;
-                self.tools.journal.caught_up();
-            }
-            Note::Synced(Err(error)) => {
-                tracing::warn!(%error, "what was missed could not be read; trying again");
-                self.sync = None;
-                self.sync_after(SYNC_AGAIN);
-            }
+            Note::Synced(result) => self.on_synced(result),
             Note::Start => {
                 self.restart = None;
                 self.events = Some(self.tools.engine.start().await);
+            }
+        }
+    }
+
+    fn on_synced(&mut self, result: Result<usize, EngineError>) {
+        // The connection went since it ended, and with it what its answer was worth.
+        if self.sync.take().is_none() {
+            return;
+        }
+        let more = std::mem::take(&mut self.sync_more);
+        match result {
+            Ok(told) if more => {
+                tracing::info!(told, "more was missed meanwhile; looking again");
+                self.sync();
+            }
+            Ok(told) => {
+                tracing::info!(told, "what was missed is told");
+                self.tools.journal.caught_up();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what was missed could not be read; trying again");
+                self.sync_after(SYNC_AGAIN);
             }
         }
     }

@@ -1,0 +1,57 @@
+//! An engine whose store a test fills by hand, for the tests of what reads it. It has no browser and tells nothing.
+
+use async_trait::async_trait;
+use relay::{Chat, ChatId, Message, MessageId};
+use tokio::sync::mpsc;
+
+use super::{Engine, EngineError, EngineEvent, Pace};
+use crate::session::CodeText;
+use crate::settings::Linking;
+
+/// The engine.
+#[derive(Default)]
+pub struct Scripted {
+    /// What the store holds.
+    pub chats: Vec<Chat>,
+}
+
+#[async_trait]
+impl Engine for Scripted {
+    async fn start(&self) -> mpsc::Receiver<EngineEvent> {
+        mpsc::channel(1).1
+    }
+
+    async fn stop(&self, _: Pace) {}
+
+    async fn reload(&self) -> Result<(), EngineError> {
+        Err(EngineError::NotReady)
+    }
+
+    async fn health(&self) -> Result<EngineEvent, EngineError> {
+        Err(EngineError::NotReady)
+    }
+
+    async fn send_text(&self, _: &MessageId, _: &ChatId, _: &str) -> Result<MessageId, EngineError> {
+        Err(EngineError::NotReady)
+    }
+
+    async fn find(&self, _: &MessageId) -> Result<Option<MessageId>, EngineError> {
+        Err(EngineError::NotReady)
+    }
+
+    async fn new_code(&self, _: &Linking) -> Result<Option<CodeText>, EngineError> {
+        Err(EngineError::NotReady)
+    }
+
+    async fn logout(&self) -> Result<(), EngineError> {
+        Err(EngineError::NotReady)
+    }
+
+    async fn chats(&self, _: u32) -> Result<Vec<Chat>, EngineError> {
+        Ok(self.chats.clone())
+    }
+
+    async fn messages(&self, _: &ChatId, _: u32, _: Option<&MessageId>) -> Result<Vec<Message>, EngineError> {
+        Ok(Vec::new())
+    }
+}
