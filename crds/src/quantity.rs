@@ -20,7 +20,11 @@ const SUFFIXES: [(&str, u128); 12] = [
 /// Bytes of a quantity, rounded down; nothing for a text that is none.
 #[must_use]
 pub fn bytes(quantity: &Quantity) -> Option<u128> {
-    let text = quantity.0.as_str();
+    // The API server writes what is no whole number of bytes in thousandths of one.
+    let (text, thousandth) = match quantity.0.strip_suffix('m') {
+        Some(thousandths) => (thousandths, 1000),
+        None => (quantity.0.as_str(), 1),
+    };
     let (number, unit) = SUFFIXES
         .iter()
         .find_map(|(suffix, unit)| text.strip_suffix(suffix).map(|number| (number, *unit)))
@@ -28,7 +32,7 @@ pub fn bytes(quantity: &Quantity) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
     let places = u32::try_from(fraction.len()).ok()?;
-    Some(digits.checked_mul(unit)? / 10_u128.checked_pow(places)?)
+    Some(digits.checked_mul(unit)? / 10_u128.checked_pow(places)?.checked_mul(thousandth)?)
 }
 
 #[cfg(test)]
@@ -41,6 +45,7 @@ mod tests {
         assert_eq!(of("1024Mi"), of("1Gi"));
         assert_eq!(of("1.5Gi"), of("1536Mi"));
         assert_eq!(of("1000"), of("1k"));
+        assert_eq!(of("322122547200m"), of("0.3Gi"));
         assert_eq!(of("x"), None);
     }
 }

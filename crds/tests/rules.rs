@@ -84,8 +84,8 @@ async fn what_is_written_is_judged_when_it_is_created() {
         ),
         (
             "spec.resources.limits.memory",
-            json!({"companyId": "acme", "resources": {"limits": {"memory": "1Gi"}}}),
-            json!({"companyId": "acme", "resources": {"limits": {"memory": "lots"}}}),
+            json!({"companyId": "acme", "resources": {"limits": {"memory": "1048576Ki"}}}),
+            json!({"companyId": "acme", "resources": {"limits": {"memory": "1048576ki"}}}),
         ),
         (
             "spec.nodeLoss",

@@ -20,19 +20,22 @@ pub async fn after_deletion(id: ConnectionId, context: &Context) {
     }
 }
 
-/// Removes what connections left whose deletion nobody saw, and gives sessions back the user that Redis has lost.
-/// Whoever shares a Redis between two operators loses sessions here: `docs/decisions.md` says why that is refused.
+/// Removes what connections left whose deletion nobody saw, and marks those whose user Redis has lost: their next reconcile
+/// gives it back. Whoever shares a Redis between two operators loses sessions here; `docs/decisions.md` says why that is
+/// refused.
 pub async fn sweep(context: &Context) -> Result<(), RelayError> {
     if !context.cluster.connections_known() {
         return Ok(());
     }
     let mut relay = context.relay.clone();
     // Redis is read before the cache: whatever is created in between is in neither, or in the cache as well.
-    let known = relay.known().await?;
+    let (known, users) = (relay.known().await?, relay.users().await?);
     for id in known.into_iter().filter(|id| context.cluster.reference(id).is_none()) {
         relay.forget(id).await?;
         metrics::cleaned("sweep");
         tracing::info!(connection = %id, "cleared from Redis by the sweep");
     }
+    let all = context.cluster.ids().into_iter();
+    context.without_access.replace(all.filter(|id| !users.contains(id)).collect());
     Ok(())
 }

@@ -23,8 +23,9 @@ use crate::{cleanup, company, connection, metrics, watch};
 /// Everything is looked at this often, whatever the watches say.
 const SWEEP: Duration = Duration::from_mins(1);
 
-/// Companies' namespaces are put right this often.
+/// Companies' namespaces are put right this often, and those where it failed this often.
 const COMPANY_SWEEP: Duration = Duration::from_mins(10);
+const COMPANY_RETRY: Duration = Duration::from_secs(5);
 
 /// Reconciles at once. More only queue up at the API server.
 const CONCURRENCY: u16 = 64;
@@ -88,6 +89,7 @@ pub fn operate(
         attempts: crate::backoff::Ledger::default(),
         failures: crate::backoff::Ledger::default(),
         pace: crate::pace::Pace::default(),
+        without_access: crate::context::Marks::default(),
     });
     let watch::Told { look_at, deleted, homes } = told;
     let statuses = statuses(subscribe(settings.redis, vec![OperatorRelay::STATUS.to_owned()]), context.clone());
@@ -125,15 +127,13 @@ async fn until(token: tokio_util::sync::CancellationToken, task: impl Future<Out
 
 async fn reconcile(connection: Arc<WhatsAppConnection>, context: Arc<Context>) -> Result<Action, Error> {
     let began = Instant::now();
-    let id = connection.metadata.uid.as_deref().and_then(|uid| uid.parse().ok());
-    let outcome = connection::reconcile(connection.clone(), context.clone()).await;
+    let outcome = connection::reconcile(connection.clone(), context).await;
     metrics::reconciled(began.elapsed(), outcome.as_ref().err().map(Error::category));
-    match (&outcome, id) {
-        (Ok(_), Some(id)) => context.failures.forget(&id),
-        (Err(error), _) if error.fixed_wait().is_none() => {
-            tracing::warn!(%error, connection = connection.metadata.uid, company = connection.spec.company_id, "reconcile failed");
-        }
-        _ => {}
+    if let Err(error) = &outcome
+        && error.fixed_wait().is_none()
+    {
+        let (id, company) = (&connection.metadata.uid, &connection.spec.company_id);
+        tracing::warn!(%error, connection = id, company, "reconcile failed");
     }
     outcome
 }
@@ -209,24 +209,35 @@ async fn sweep(context: Arc<Context>, health: Health) {
     }
 }
 
+/// Puts companies' namespaces right: when they are seen, soon again where that failed, and regularly.
 async fn prepare(
     mut homes: tokio::sync::mpsc::Receiver<(String, relay::CompanyId)>,
     context: Arc<Context>,
     network: crate::settings::SessionNetwork,
 ) {
-    let mut again = interval(COMPANY_SWEEP);
+    let mut again = interval(COMPANY_RETRY);
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut next_sweep = Instant::now() + COMPANY_SWEEP;
     loop {
-        tokio::select! {
+        let due: Vec<String> = tokio::select! {
             home = homes.recv() => match home {
-                Some((namespace, id)) => company::prepare(&context.client, &namespace, &id, &network).await,
+                Some((namespace, _)) => vec![namespace],
                 None => return,
             },
-            _ = again.tick() => for namespace in context.cluster.homes() {
-                if let Some(home) = context.cluster.company(&namespace) {
-                    company::prepare(&context.client, &namespace, &home.id, &network).await;
+            _ = again.tick() => {
+                let all = Instant::now() >= next_sweep;
+                if all {
+                    next_sweep = Instant::now() + COMPANY_SWEEP;
                 }
-            },
+                let unprepared = |namespace: &String| context.cluster.company(namespace).is_some_and(|home| !home.is_prepared());
+                context.cluster.homes().into_iter().filter(|namespace| all || unprepared(namespace)).collect()
+            }
+        };
+        for namespace in due {
+            let Some(home) = context.cluster.company(&namespace) else { continue };
+            if company::prepare(&context.client, &namespace, &home.id, &network).await {
+                home.set_prepared();
+            }
         }
     }
 }

@@ -170,6 +170,12 @@ impl RawSettings {
         let metrics_peers = complaints.check("SESSION_METRICS_PEERS", yaml(&self.session_metrics_peers));
         let extra_egress = complaints.check("SESSION_EXTRA_EGRESS", yaml(&self.session_extra_egress));
         let redis = self.redis(&mut complaints);
+        let redis_port = redis.as_ref().and_then(|redis| {
+            complaints.check(
+                "REDIS_URL",
+                port_of(&redis.address()).ok_or("must name a host and a port, for session pods to reach"),
+            )
+        });
         let admin_address = complaints.check("ADMIN_ADDRESS", self.admin_address.parse());
         let log_format = complaints.check("LOG_FORMAT", self.log_format.parse());
         let all = (|| {
@@ -186,7 +192,7 @@ impl RawSettings {
             };
             let network = SessionNetwork {
                 redis_peers: redis_peers?,
-                redis_port: port_of(&redis.address())?,
+                redis_port: redis_port?,
                 metrics_peers: metrics_peers?,
                 extra_egress: extra_egress?,
             };

@@ -1,9 +1,10 @@
 //! The watches and the caches that they fill. Each watch has a backoff of its own and its errors are counted and dropped
 //! before anything is merged: with one shared backoff a single broken watch can keep all others from ever coming back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use crds::{COMPANY_LABEL, WhatsAppConnection};
 use futures::{Stream, StreamExt, future};
@@ -23,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::connection::build::{MANAGED_BY, names};
 use crate::metrics;
 
-/// A silently dead connection is noticed after this many seconds, when the server should have ended the watch.
+/// The server ends a watch after this many seconds; a connection that died silently is given up a few seconds later.
 const WATCH_SECONDS: u32 = 240;
 
 /// A watch that lasts, with the objects' managedFields dropped: they are nine tenths of what a cache would hold.
@@ -53,6 +54,9 @@ where
         })
 }
 
+/// The label by which the API server refuses pods that are not `restricted`; whoever makes the namespace sets it.
+const POD_SECURITY: (&str, &str) = ("pod-security.kubernetes.io/enforce", "restricted");
+
 /// The caches, as reconciles read them. Clones share them.
 #[derive(Clone)]
 pub struct Cluster {
@@ -72,10 +76,22 @@ pub struct Company {
     pub pods: Store<Pod>,
     /// Their volumes.
     pub claims: Store<PersistentVolumeClaim>,
+    prepared: Arc<AtomicBool>,
     _watch: Arc<AbortOnDropHandle<()>>,
 }
 
 impl Company {
+    /// From now on session pods may be made: the network policy stands.
+    pub fn set_prepared(&self) {
+        self.prepared.store(true, Ordering::Release);
+    }
+
+    /// Whether the network policy has stood once. Before that no session pod is made, or it would run without.
+    #[must_use]
+    pub fn is_prepared(&self) -> bool {
+        self.prepared.load(Ordering::Acquire)
+    }
+
     /// Whether both caches hold what the cluster holds.
     #[must_use]
     pub fn filled(&self) -> bool {
@@ -100,6 +116,20 @@ impl Cluster {
         self.companies.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
+    /// Takes a namespace out of the homes, which ends its watches. Gives the connections in it.
+    fn leave(&self, namespace: &str) -> Vec<ObjectRef<WhatsAppConnection>> {
+        let left = self.companies.write().unwrap_or_else(PoisonError::into_inner).remove(namespace);
+        left.map(|_| self.connections_in(namespace)).unwrap_or_default()
+    }
+
+    fn connections_in(&self, namespace: &str) -> Vec<ObjectRef<WhatsAppConnection>> {
+        let all = self.connections.state();
+        all.iter()
+            .filter(|c| c.metadata.namespace.as_deref() == Some(namespace))
+            .map(|c| ObjectRef::from_obj(&**c))
+            .collect()
+    }
+
     /// Whether every home is known. Before that, a namespace without one may only not have been seen yet.
     #[must_use]
     pub fn companies_known(&self) -> bool {
@@ -110,6 +140,12 @@ impl Cluster {
     #[must_use]
     pub fn connections_known(&self) -> bool {
         filled(&self.connections)
+    }
+
+    /// The ids of all connections.
+    #[must_use]
+    pub fn ids(&self) -> Vec<ConnectionId> {
+        self.references.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 
     /// Where the connection with this id stands.
@@ -144,11 +180,11 @@ pub fn start(
     let (look_at, look_at_receiver) = mpsc::channel(QUEUE);
     let (deleted, deleted_receiver) = mpsc::channel(QUEUE);
     let (homes, homes_receiver) = mpsc::channel(QUEUE);
-    let references = cluster.references.clone();
+    let followed = Arc::new(Followed { references: cluster.references.clone(), listed: Mutex::default(), deleted });
     let stream =
         keep(Api::all(client.clone()), "WhatsAppConnection", None, connections_writer).filter_map(move |event| {
-            let (references, deleted) = (references.clone(), deleted.clone());
-            async move { follow_connection(event, &references, &deleted).await }
+            let followed = followed.clone();
+            async move { followed.follow(event).await }
         });
     let follow = follow_companies(client.clone(), cluster.clone(), namespaces_writer, look_at, homes);
     let told = Told { look_at: look_at_receiver, deleted: deleted_receiver, homes: homes_receiver };
@@ -157,30 +193,68 @@ pub fn start(
 
 type References = Arc<RwLock<HashMap<ConnectionId, ObjectRef<WhatsAppConnection>>>>;
 
-async fn follow_connection(
-    event: Event<WhatsAppConnection>,
-    references: &References,
-    deleted: &mpsc::Sender<ConnectionId>,
-) -> Option<WhatsAppConnection> {
-    let id = |connection: &WhatsAppConnection| connection.uid().and_then(|uid| uid.parse::<ConnectionId>().ok());
-    match event {
-        Event::Apply(connection) | Event::InitApply(connection) => {
-            if let Some(id) = id(&connection) {
-                let reference = ObjectRef::from_obj(&connection);
-                references.write().unwrap_or_else(PoisonError::into_inner).insert(id, reference);
+/// Where every connection stands, and which of them the list under way has shown so far.
+struct Followed {
+    references: References,
+    listed: Mutex<HashSet<ConnectionId>>,
+    deleted: mpsc::Sender<ConnectionId>,
+}
+
+impl Followed {
+    /// The connection to reconcile, if the event is about one. A list tells nothing of what went while the watch was
+    /// broken: whatever it does not show is gone.
+    async fn follow(&self, event: Event<WhatsAppConnection>) -> Option<WhatsAppConnection> {
+        match event {
+            Event::Init => {
+                self.listed().clear();
+                None
             }
-            Some(connection)
-        }
-        Event::Delete(connection) => {
-            if let Some(id) = id(&connection) {
-                references.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-                // Fails only during shutdown; the sweep of the next start finds what is left.
-                let _ = deleted.send(id).await;
+            Event::InitApply(connection) => {
+                self.listed().extend(self.note(&connection));
+                Some(connection)
             }
-            None
+            Event::Apply(connection) => {
+                self.note(&connection);
+                Some(connection)
+            }
+            Event::Delete(connection) => {
+                self.forget(id_of(&connection).into_iter().collect()).await;
+                None
+            }
+            Event::InitDone => {
+                let listed = std::mem::take(&mut *self.listed());
+                let known: Vec<_> = self.references().keys().copied().collect();
+                self.forget(known.into_iter().filter(|id| !listed.contains(id)).collect()).await;
+                None
+            }
         }
-        Event::Init | Event::InitDone => None,
     }
+
+    fn note(&self, connection: &WhatsAppConnection) -> Option<ConnectionId> {
+        let id = id_of(connection)?;
+        self.references().insert(id, ObjectRef::from_obj(connection));
+        Some(id)
+    }
+
+    async fn forget(&self, gone: Vec<ConnectionId>) {
+        for id in gone {
+            self.references().remove(&id);
+            // Fails only during shutdown; the sweep of the next start finds what is left.
+            let _ = self.deleted.send(id).await;
+        }
+    }
+
+    fn listed(&self) -> MutexGuard<'_, HashSet<ConnectionId>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn references(&self) -> RwLockWriteGuard<'_, HashMap<ConnectionId, ObjectRef<WhatsAppConnection>>> {
+        self.references.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn id_of(connection: &WhatsAppConnection) -> Option<ConnectionId> {
+    connection.uid()?.parse().ok()
 }
 
 /// Watches pods and claims in exactly the namespaces that are companies' homes: the operator has no rights elsewhere.
@@ -193,29 +267,59 @@ async fn follow_companies(
 ) {
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
     let mut events = Box::pin(keep(api, "Namespace", Some(COMPANY_LABEL), writer));
+    let mut listed = HashSet::new();
     while let Some(event) = events.next().await {
-        match event {
-            Event::Apply(namespace) | Event::InitApply(namespace) => {
-                let name = namespace.name_any();
-                let label = namespace.labels().get(COMPANY_LABEL).and_then(|label| label.parse::<CompanyId>().ok());
-                let Some(id) = label else {
-                    tracing::warn!(namespace = name, "label {COMPANY_LABEL} holds no company id");
-                    continue;
-                };
-                if cluster.company(&name).is_none_or(|known| known.id != id) {
-                    tracing::info!(namespace = name, company = %id, "home of a company");
-                    let company = watch_company(&client, &name, id.clone(), &look_at);
-                    cluster.companies.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), company);
-                }
-                let _ = homes.send((name, id)).await;
+        let changed = match event {
+            Event::Apply(namespace) => settle(&client, &cluster, &namespace, &look_at, &homes).await,
+            Event::InitApply(namespace) => {
+                listed.insert(namespace.name_any());
+                settle(&client, &cluster, &namespace, &look_at, &homes).await
             }
-            Event::Delete(namespace) => {
-                // Dropping the entry ends its watches.
-                cluster.companies.write().unwrap_or_else(PoisonError::into_inner).remove(&namespace.name_any());
+            Event::Delete(namespace) => cluster.leave(&namespace.name_any()),
+            Event::Init => {
+                listed.clear();
+                Vec::new()
             }
-            Event::Init | Event::InitDone => {}
+            // A list tells nothing of what lost its label while the watch was broken: whatever it does not show is no home.
+            Event::InitDone => cluster
+                .homes()
+                .iter()
+                .filter(|home| !listed.contains(*home))
+                .flat_map(|home| cluster.leave(home))
+                .collect(),
+        };
+        // Its connections may have waited for the label, or must be told that it went.
+        for reference in changed {
+            let _ = look_at.send(reference).await;
         }
     }
+}
+
+/// Takes a namespace in as a home, or no more as one. Gives the connections for which that changes something.
+async fn settle(
+    client: &Client,
+    cluster: &Cluster,
+    namespace: &PartialObjectMeta<Namespace>,
+    look_at: &mpsc::Sender<ObjectRef<WhatsAppConnection>>,
+    homes: &mpsc::Sender<(String, CompanyId)>,
+) -> Vec<ObjectRef<WhatsAppConnection>> {
+    let name = namespace.name_any();
+    let label = namespace.labels().get(COMPANY_LABEL).and_then(|label| label.parse::<CompanyId>().ok());
+    let Some(id) = label else {
+        tracing::warn!(namespace = name, "label {COMPANY_LABEL} holds no company id");
+        return cluster.leave(&name);
+    };
+    if namespace.labels().get(POD_SECURITY.0).map(String::as_str) != Some(POD_SECURITY.1) {
+        tracing::warn!(namespace = name, company = %id, "label {}={} is missing: nothing enforces it here", POD_SECURITY.0, POD_SECURITY.1);
+    }
+    let known = cluster.company(&name).is_some_and(|known| known.id == id);
+    if !known {
+        tracing::info!(namespace = name, company = %id, "home of a company");
+        let company = watch_company(client, &name, id.clone(), look_at);
+        cluster.companies.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), company);
+    }
+    let _ = homes.send((name.clone(), id)).await;
+    if known { Vec::new() } else { cluster.connections_in(&name) }
 }
 
 fn watch_company(
@@ -249,7 +353,7 @@ fn watch_company(
             }
         }
     });
-    Company { id, pods, claims, _watch: Arc::new(AbortOnDropHandle::new(task)) }
+    Company { id, pods, claims, prepared: Arc::default(), _watch: Arc::new(AbortOnDropHandle::new(task)) }
 }
 
 fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(client: &Client, namespace: &str) -> Api<K> {
@@ -264,4 +368,26 @@ fn touched<K: Send>(events: impl Stream<Item = Event<K>> + Send) -> impl Stream<
             Event::Init | Event::InitDone => None,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::plan::fixtures::{id, resource};
+
+    #[tokio::test]
+    async fn a_deletion_that_only_a_new_list_shows_is_told() {
+        let (deleted, mut told) = mpsc::channel(8);
+        let followed = Followed { references: References::default(), listed: Mutex::default(), deleted };
+        let connection = resource(crds::State::Running);
+        for event in [Event::Init, Event::InitApply(connection.clone()), Event::InitDone] {
+            followed.follow(event).await;
+        }
+        assert!(told.try_recv().is_err(), "it is there");
+        for event in [Event::Init, Event::InitDone] {
+            followed.follow(event).await;
+        }
+        assert_eq!(told.try_recv(), Ok(id()));
+        assert!(followed.references().is_empty(), "the sweep would take it for alive");
+    }
 }

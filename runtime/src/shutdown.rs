@@ -1,5 +1,7 @@
 //! Orderly shutdown: SIGTERM or SIGINT asks every task to end; who has not ended in time is left behind, loudly.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,6 +13,7 @@ use tokio_util::task::TaskTracker;
 pub struct Shutdown {
     token: CancellationToken,
     tasks: TaskTracker,
+    failed: Arc<AtomicBool>,
 }
 
 impl Shutdown {
@@ -48,19 +51,25 @@ impl Shutdown {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display + Send + 'static,
     {
-        let (token, handle) = (self.token.clone(), tokio::spawn(task));
+        let (token, failed, handle) = (self.token.clone(), self.failed.clone(), tokio::spawn(task));
         self.tasks.spawn(async move {
-            match handle.await {
-                Ok(Ok(())) if token.is_cancelled() => tracing::debug!(task = name, "ended"),
+            let outcome = handle.await;
+            let orderly = matches!(outcome, Ok(Ok(()))) && token.is_cancelled();
+            match outcome {
+                Ok(Ok(())) if orderly => tracing::debug!(task = name, "ended"),
                 Ok(Ok(())) => tracing::error!(task = name, "ended by itself"),
                 Ok(Err(error)) => tracing::error!(task = name, %error, "failed"),
                 Err(error) => tracing::error!(task = name, %error, "panicked"),
+            }
+            if !orderly {
+                failed.store(true, Ordering::Release);
             }
             token.cancel();
         });
     }
 
-    /// Waits for the request to end and then at most `grace` for the tasks. False when some were left behind.
+    /// Waits for the request to end and then at most `grace` for the tasks. False when some were left behind, or one of
+    /// them was the reason for the end.
     pub async fn finished(self, grace: Duration) -> bool {
         self.token.cancelled().await;
         self.tasks.close();
@@ -68,7 +77,7 @@ impl Shutdown {
         if !in_time {
             tracing::error!(left = self.tasks.len(), ?grace, "tasks did not end in time");
         }
-        in_time
+        in_time && !self.failed.load(Ordering::Acquire)
     }
 }
 
@@ -80,11 +89,8 @@ mod tests {
     async fn a_task_that_ends_by_itself_takes_the_process_down() {
         let shutdown = Shutdown::default();
         shutdown.spawn("worker", async { Err::<(), _>("lost its connection") });
-        assert!(
-            tokio::time::timeout(Duration::from_secs(5), shutdown.finished(Duration::from_secs(1)))
-                .await
-                .expect("ends")
-        );
+        let ended = tokio::time::timeout(Duration::from_secs(5), shutdown.finished(Duration::from_secs(1))).await;
+        assert!(!ended.expect("ends"), "the exit code must tell");
     }
 
     #[tokio::test]

@@ -76,7 +76,8 @@ pub struct WhatsAppConnectionSpec {
     pub proxy_secret_name: Option<String>,
 
     /// What happens when the pod's node stops answering. `Wait`: until the node is back or its pod is removed.
-    /// `ForceDelete`: the pod is replaced as soon as the old one must have stopped itself.
+    /// `ForceDelete`: the pod is replaced as soon as the old one must have stopped itself; until the operator can do so it
+    /// waits there, too.
     #[serde(default)]
     pub node_loss: NodeLoss,
 }
@@ -134,7 +135,7 @@ pub struct Compute {
     pub cpu: Option<String>,
     /// Bytes as a Kubernetes quantity, for example `512Mi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?([EPTGMk]i?)?$"))]
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?(Ki|[EPTGM]i|[EPTGMk])?$"))]
     pub memory: Option<String>,
 }
 
@@ -166,7 +167,7 @@ impl Compute {
 pub struct Storage {
     /// Size of the volume as a Kubernetes quantity of bytes, at least 256Mi. Can grow, never shrink.
     #[serde(default = "default_storage_size")]
-    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?([EPTGMk]i?|m)?$"))]
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?(Ki|[EPTGM]i|[EPTGMk])?$"))]
     pub size: String,
     /// `StorageClass` of the volume. Unset means the cluster's default `StorageClass`. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,17 +12,17 @@ use relay::CompanyId;
 
 use crate::settings::SessionNetwork;
 
-/// Longest wait for one answer of the API server.
+/// Longest wait for the look and the write together.
 const CALL: Duration = Duration::from_secs(10);
 
-/// Makes the namespace fit for session pods.
-pub async fn prepare(client: &Client, namespace: &str, company: &CompanyId, network: &SessionNetwork) {
+/// Makes the namespace fit for session pods. False when that failed; whoever asked asks again soon.
+pub async fn prepare(client: &Client, namespace: &str, company: &CompanyId, network: &SessionNetwork) -> bool {
     match tokio::time::timeout(CALL, ensure(client, namespace, company, network)).await {
-        Ok(Ok(())) => {}
-        // Tried again by the next sweep. Until then pods of a new company run without their policy, so it is loud.
+        Ok(Ok(())) => return true,
         Ok(Err(error)) => tracing::error!(%error, namespace, %company, "network policy was not put in place"),
         Err(_) => tracing::error!(namespace, %company, "network policy was not put in place in time"),
     }
+    false
 }
 
 async fn ensure(
@@ -36,7 +36,12 @@ async fn ensure(
     let name = wanted.name_any();
     match api.get_opt(&name).await? {
         None => api.create(&PostParams::default(), &wanted).await.map(drop),
-        Some(there) if there.annotations().get(policy::HASH) == wanted.annotations().get(policy::HASH) => Ok(()),
+        Some(there)
+            if there.annotations().get(policy::HASH) == wanted.annotations().get(policy::HASH)
+                && there.spec == wanted.spec =>
+        {
+            Ok(())
+        }
         Some(_) => {
             tracing::info!(namespace, %company, "network policy differs and is put right");
             let parameters = PatchParams::apply("whatsapp-operator").force();

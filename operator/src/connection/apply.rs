@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::build::{self, names};
 use super::error::Error;
-use super::observe::{Observed, belongs_to};
+use super::observe::{Observed, Ownership, ownership};
 use super::plan::{Action, Plan};
 use super::validate::ValidConnection;
 use crate::context::Context;
@@ -59,10 +59,11 @@ where
     match call(what, api.create(&PostParams::default(), &object)).await {
         Err(Error::Kubernetes { source, .. }) if already_exists(&source) => {
             let there = call("look at what exists", api.get(&object.name_any())).await?;
-            if belongs_to(&there, &connection.id) {
-                Ok(there)
-            } else {
-                Err(Error::NotOwned(format!("{} {}", K::kind(&()), object.name_any())))
+            let name = || format!("{} {}", K::kind(&()), object.name_any());
+            match ownership(&there, &connection.id) {
+                Ownership::Ours => Ok(there),
+                Ownership::Earlier => Err(Error::Leftover(name())),
+                Ownership::Foreign => Err(Error::NotOwned(name())),
             }
         }
         outcome => outcome,
@@ -82,7 +83,9 @@ async fn access(connection: &ValidConnection, context: &Context) -> Result<(), E
     let there = create(connection, secret, "create secret", context).await?;
     let credentials = build::secret::credentials(connection, &there)
         .ok_or_else(|| Error::EmptySecret(names::secret(&connection.name)))?;
-    Ok(context.relay.clone().allow(connection.id, &credentials).await?)
+    context.relay.clone().allow(connection.id, &credentials).await?;
+    context.without_access.remove(&connection.id);
+    Ok(())
 }
 
 async fn grow(connection: &ValidConnection, size: &str, context: &Context) -> Result<(), Error> {

@@ -11,6 +11,11 @@ pub enum Error {
     /// The caches are still being filled; nothing may be decided yet.
     #[error("the caches are not filled yet")]
     CacheNotFilled,
+    /// The namespace's pods cannot be watched yet, or its network policy does not stand. Rights may be missing there.
+    #[error(
+        "namespace {0} is not ready for sessions: its pods cannot be watched, or its network policy does not stand"
+    )]
+    HomeNotReady(String),
     /// The API server refused or did not answer.
     #[error("{what}: {source}")]
     Kubernetes {
@@ -37,6 +42,9 @@ pub enum Error {
     /// An object of the needed name is there and is not ours.
     #[error("{0} exists and belongs to somebody else")]
     NotOwned(String),
+    /// An object of an earlier connection of this name is on its way out.
+    #[error("{0} of an earlier connection is still going")]
+    Leftover(String),
     /// A value of ours does not become JSON. A fault in the program.
     #[error("value cannot be encoded: {0}")]
     Encode(serde_json::Error),
@@ -82,6 +90,8 @@ impl Error {
     pub fn category(&self) -> &'static str {
         match self {
             Self::CacheNotFilled => "cache_not_filled",
+            Self::HomeNotReady(_) => "home_not_ready",
+            Self::Leftover(_) => "leftover",
             Self::Kubernetes { .. } => "kubernetes",
             Self::CallDeadline { .. } | Self::Deadline => "deadline",
             Self::Relay(_) => "redis",
@@ -98,7 +108,11 @@ fn refused(status: &Status) -> Class {
     if status.code == 403 && status.message.contains("exceeded quota") {
         return Class::Blocked(Reason::QuotaExceeded);
     }
-    if status.code == 422 || (status.code == 403 && status.message.contains("violates PodSecurity")) {
+    // A StorageClass that does not let volumes grow.
+    if status.code == 403 && status.message.contains("resize") {
+        return Class::Blocked(Reason::InvalidSpec);
+    }
+    if matches!(status.code, 400 | 422) || (status.code == 403 && status.message.contains("violates PodSecurity")) {
         return Class::Blocked(Reason::InvalidSpec);
     }
     Class::Transient

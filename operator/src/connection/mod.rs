@@ -26,15 +26,40 @@ pub async fn reconcile(connection: Arc<WhatsAppConnection>, context: Arc<Context
 }
 
 async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Action, Error> {
-    let seen = observe::observe(connection, context).await?;
+    let mut seen = observe::caches(connection, context)?;
+    let heard = observe::session(seen.id, context).await;
     let valid = validate::validate(connection, &seen);
     let plan = plan::plan(valid.as_ref(), &seen, &context.attempts.of(&seen.id), runtime::ambient::now());
     let applied = match &valid {
         Ok(valid) => apply::apply(valid, &plan, context).await,
         Err(_) => Ok(()),
     };
-    let next = status::next(connection, valid.as_ref().err(), &seen, applied.as_ref().err(), runtime::ambient::now());
+    // Without Redis pods are still made and ended, but nothing new can be told of the session: what stands in the status
+    // goes on standing.
+    seen.session = heard?;
+    let hindrance = match (&valid, &applied) {
+        (Err(invalid), _) => Hindrance::Invalid(invalid),
+        (Ok(_), Err(error)) => Hindrance::Failed(error),
+        (Ok(_), Ok(())) if plan.again_after.is_some() => Hindrance::Waiting,
+        (Ok(_), Ok(())) => Hindrance::None,
+    };
+    if matches!(hindrance, Hindrance::None) {
+        context.failures.forget(&seen.id);
+    }
+    let next = status::next(connection, &hindrance, &seen, runtime::ambient::now());
     let wait = apply::report(connection, &seen, next, context).await?;
     applied?;
     Ok(wait.or(plan.again_after).map_or_else(Action::await_change, Action::requeue))
+}
+
+/// What stands in the way of what is wanted.
+pub enum Hindrance<'a> {
+    /// Nothing.
+    None,
+    /// The spec.
+    Invalid(&'a validate::Invalid),
+    /// A step that failed just now.
+    Failed(&'a Error),
+    /// Too many tries lately. Why they failed was said before and still holds.
+    Waiting,
 }

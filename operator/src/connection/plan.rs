@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crds::State;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
 
 use super::build::pod::spec_hash_of;
@@ -58,8 +58,8 @@ impl Plan {
         Self { actions: Vec::new(), again_after: None }
     }
 
-    fn of(actions: impl Into<Vec<Action>>) -> Self {
-        Self { actions: actions.into(), again_after: None }
+    fn of(actions: impl IntoIterator<Item = Action>) -> Self {
+        Self { actions: actions.into_iter().collect(), again_after: None }
     }
 }
 
@@ -71,25 +71,29 @@ pub fn plan(
     now: Timestamp,
 ) -> Plan {
     let Ok(connection) = connection else { return Plan::settled() };
+    if connection.deleting {
+        return Plan::settled();
+    }
     match (connection.desired, seen.pod.as_deref()) {
         (_, Some(pod)) if pod.metadata.deletion_timestamp.is_some() || !belongs_to(pod, &seen.id) => Plan::settled(),
         (State::Suspended, Some(pod)) => delete(pod, DeleteReason::Suspended),
-        (State::Suspended, None) => Plan::of(claim(connection, seen, false)),
+        (State::Suspended, None) => Plan::of(growth(connection, seen)),
         (State::Running, Some(pod)) if ended(pod) => delete(pod, DeleteReason::Ended),
         (State::Running, Some(pod)) if spec_hash_of(pod) != Some(&connection.spec_hash()) => {
             delete(pod, DeleteReason::SpecChanged)
         }
-        (State::Running, Some(_)) => Plan::of(claim(connection, seen, true)),
+        (State::Running, Some(_)) => {
+            let access = seen.access_lost.then_some(Action::Access);
+            Plan::of(access.into_iter().chain(growth(connection, seen)))
+        }
         (State::Running, None) => start(connection, seen, attempts, now),
     }
 }
 
 fn start(connection: &ValidConnection, seen: &Observed, attempts: &Attempts, now: Timestamp) -> Plan {
-    if seen
-        .claim
-        .as_deref()
-        .is_some_and(|claim| claim.metadata.deletion_timestamp.is_some() || !belongs_to(claim, &seen.id))
-    {
+    let going =
+        |claim: &PersistentVolumeClaim| claim.metadata.deletion_timestamp.is_some() || !belongs_to(claim, &seen.id);
+    if seen.claim.as_deref().is_some_and(going) {
         // The claim of an earlier connection of this name is on its way out; its deletion wakes us.
         return Plan::settled();
     }
@@ -97,23 +101,19 @@ fn start(connection: &ValidConnection, seen: &Observed, attempts: &Attempts, now
         return Plan { actions: Vec::new(), again_after: Some(wait) };
     }
     let mut actions = vec![Action::Access];
-    actions.extend(claim(connection, seen, true));
+    actions.extend(seen.claim.is_none().then_some(Action::CreateClaim));
     actions.push(Action::CreatePod);
+    // Last: a volume that cannot grow must not keep the account offline.
+    actions.extend(growth(connection, seen));
     Plan::of(actions)
 }
 
-/// What the volume needs. A suspended connection keeps its volume but does not get one made.
-fn claim(connection: &ValidConnection, seen: &Observed, make: bool) -> Vec<Action> {
-    match seen.claim.as_deref() {
-        None if make => vec![Action::CreateClaim],
-        None => Vec::new(),
-        Some(claim) => {
-            let asked = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get("storage"));
-            let wanted = connection.storage.quantity();
-            let smaller = asked.and_then(crds::bytes) < crds::bytes(&wanted);
-            if smaller { vec![Action::GrowClaim(wanted.0)] } else { Vec::new() }
-        }
-    }
+/// The larger volume, when one is asked for. Volumes never shrink.
+fn growth(connection: &ValidConnection, seen: &Observed) -> Option<Action> {
+    let claim = seen.claim.as_deref()?;
+    let asked = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage");
+    let wanted = connection.storage.quantity();
+    (asked.and_then(crds::bytes)? < crds::bytes(&wanted)?).then_some(Action::GrowClaim(wanted.0))
 }
 
 fn delete(pod: &Pod, why: DeleteReason) -> Plan {

@@ -10,8 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 use relay::{LinkKind, SessionState, SessionStatus};
 
+use super::Hindrance;
 use super::build::pod::CONTAINER;
-use super::error::{Class, Error};
+use super::error::Class;
 use super::observe::Observed;
 use super::validate::Invalid;
 
@@ -43,16 +44,15 @@ impl Verdict {
 /// The next status.
 pub fn next(
     connection: &WhatsAppConnection,
-    invalid: Option<&Invalid>,
+    hindrance: &Hindrance<'_>,
     seen: &Observed,
-    failed: Option<&Error>,
     now: Timestamp,
 ) -> WhatsAppConnectionStatus {
     let before = connection.status.clone().unwrap_or_default();
     let pod = seen.pod.as_deref().filter(|pod| super::observe::belongs_to(*pod, &seen.id));
     // What an earlier pod said last is history: nothing may be called connected on its word.
     let session = seen.session.as_ref().filter(|s| pod.and_then(ResourceExt::uid).as_deref() == Some(&s.pod_uid));
-    let accepted = accepted(invalid, failed);
+    let accepted = accepted(hindrance, &before);
     let pod_ready = pod_ready(connection.spec.state, pod);
     let session = session.filter(|_| pod_ready.holds);
     let linked = linked(session, &before);
@@ -89,12 +89,23 @@ pub fn next(
     }
 }
 
-fn accepted(invalid: Option<&Invalid>, failed: Option<&Error>) -> Verdict {
-    match (invalid, failed.map(|error| (error, error.class()))) {
-        (Some(Invalid { reason, message }), _) => Verdict::because(*reason, message.clone()),
-        (None, Some((error, Class::Blocked(reason)))) => Verdict::because(reason, error.to_string()),
-        (None, _) => Verdict::good(),
+fn accepted(hindrance: &Hindrance<'_>, before: &WhatsAppConnectionStatus) -> Verdict {
+    match hindrance {
+        Hindrance::None => Verdict::good(),
+        Hindrance::Invalid(Invalid { reason, message }) => Verdict::because(*reason, cut(message)),
+        Hindrance::Failed(error) => match error.class() {
+            Class::Blocked(reason) => Verdict::because(reason, cut(&error.to_string())),
+            Class::Transient => Verdict::good(),
+        },
+        Hindrance::Waiting => remembered(before, ConditionType::Accepted).unwrap_or_else(Verdict::good),
     }
+}
+
+/// Longest message of ours. Events take 1 kB, conditions 32 kB, and what others say has no end.
+const LONGEST: usize = 900;
+
+fn cut(message: &str) -> String {
+    message.chars().take(LONGEST).collect()
 }
 
 fn pod_ready(desired: State, pod: Option<&Pod>) -> Verdict {
@@ -104,23 +115,24 @@ fn pod_ready(desired: State, pod: Option<&Pod>) -> Verdict {
             State::Running => Verdict::because(Reason::Starting, "The pod is being made."),
         };
     };
-    if pod.metadata.deletion_timestamp.is_some() {
-        return match desired {
-            State::Suspended => Verdict::because(Reason::Suspended, "The pod is shutting down."),
-            State::Running => Verdict::bad(Reason::Replacing),
-        };
+    if desired == State::Suspended {
+        return Verdict::because(Reason::Suspended, "The pod is shutting down.");
     }
     let status = pod.status.clone().unwrap_or_default();
     let condition = |kind: &str| status.conditions.iter().flatten().find(|c| c.type_ == kind);
+    // Before the deletion: a pod of a lost node is deleted after five minutes and stays, because nobody there ends it.
+    if status.reason.as_deref() == Some("NodeLost") || condition("Ready").is_some_and(|c| c.status == "Unknown") {
+        return Verdict::bad(Reason::NodeLost);
+    }
+    if pod.metadata.deletion_timestamp.is_some() {
+        return Verdict::bad(Reason::Replacing);
+    }
     if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
         let why = status.reason.or(status.message).unwrap_or_else(|| "it ended".to_owned());
         return Verdict::because(Reason::Replacing, format!("The pod ended and is made again: {why}."));
     }
     if let Some(scheduled) = condition("PodScheduled").filter(|c| c.status == "False") {
-        return Verdict::because(Reason::Unschedulable, scheduled.message.clone().unwrap_or_default());
-    }
-    if status.reason.as_deref() == Some("NodeLost") || condition("Ready").is_some_and(|c| c.status == "Unknown") {
-        return Verdict::bad(Reason::NodeLost);
+        return Verdict::because(Reason::Unschedulable, cut(scheduled.message.as_deref().unwrap_or_default()));
     }
     let Some(container) = session_container(status.container_statuses.as_ref()) else {
         return Verdict::because(Reason::Starting, "The container is being made.");
@@ -138,7 +150,7 @@ fn pod_ready(desired: State, pod: Option<&Pod>) -> Verdict {
 fn waiting_for(container: &ContainerStatus, reason: &str, message: Option<&str>) -> Verdict {
     match reason {
         "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
-            Verdict::because(Reason::ImagePull, message.unwrap_or(reason))
+            Verdict::because(Reason::ImagePull, cut(message.unwrap_or(reason)))
         }
         CRASH_LOOP_WAITING => {
             let exit = last_exit(container).unwrap_or_else(|| "unknown".to_owned());
@@ -162,7 +174,8 @@ fn last_exit(container: &ContainerStatus) -> Option<String> {
 
 /// Whether a phone is linked. A pod that is away does not unlink anything: what was known last goes on holding.
 fn linked(session: Option<&SessionStatus>, before: &WhatsAppConnectionStatus) -> Verdict {
-    let Some(session) = session else { return remembered(before) };
+    let remembered = || remembered(before, ConditionType::Linked).unwrap_or_else(|| Verdict::bad(Reason::Unknown));
+    let Some(session) = session else { return remembered() };
     match session.state {
         SessionState::Syncing | SessionState::Connected | SessionState::Reconnecting | SessionState::Conflict => {
             Verdict::good()
@@ -175,21 +188,19 @@ fn linked(session: Option<&SessionStatus>, before: &WhatsAppConnectionStatus) ->
         SessionState::LoggedOut => Verdict::bad(Reason::LoggedOut),
         SessionState::Banned => Verdict::bad(Reason::Banned),
         SessionState::Starting | SessionState::Loading | SessionState::Outdated | SessionState::Stopping => {
-            remembered(before)
+            remembered()
         }
     }
 }
 
-fn remembered(before: &WhatsAppConnectionStatus) -> Verdict {
-    let last = before.conditions.iter().find(|c| c.type_ == ConditionType::Linked.as_str());
-    match last {
-        Some(last) if last.status == "True" => Verdict::good(),
-        Some(last) => {
-            let reason = Reason::ALL.iter().find(|reason| reason.as_str() == last.reason).copied();
-            Verdict::because(reason.unwrap_or(Reason::Unknown), last.message.clone())
-        }
-        None => Verdict::bad(Reason::Unknown),
+/// What a condition said last, when it was written before.
+fn remembered(before: &WhatsAppConnectionStatus, kind: ConditionType) -> Option<Verdict> {
+    let last = before.conditions.iter().find(|c| c.type_ == kind.as_str())?;
+    if last.status == "True" {
+        return Some(Verdict::good());
     }
+    let reason = Reason::ALL.iter().find(|reason| reason.as_str() == last.reason).copied();
+    Some(Verdict::because(reason.unwrap_or(Reason::Unknown), last.message.clone()))
 }
 
 fn connected(session: Option<&SessionStatus>, pod_ready: &Verdict, linked: &Verdict) -> Verdict {
@@ -201,7 +212,9 @@ fn connected(session: Option<&SessionStatus>, pod_ready: &Verdict, linked: &Verd
         SessionState::Syncing => Verdict::bad(Reason::Syncing),
         SessionState::Reconnecting => Verdict::bad(Reason::Reconnecting),
         SessionState::Conflict => Verdict::bad(Reason::Conflict),
-        SessionState::Outdated => Verdict::because(Reason::Outdated, session.reason.clone().unwrap_or_default()),
+        SessionState::Outdated => {
+            Verdict::because(Reason::Outdated, cut(session.reason.as_deref().unwrap_or_default()))
+        }
         SessionState::Stopping => Verdict::bad(Reason::Stopping),
         SessionState::Starting | SessionState::Loading => Verdict::bad(Reason::Starting),
         SessionState::AwaitingLink | SessionState::QrIdle | SessionState::LoggedOut | SessionState::Banned => {

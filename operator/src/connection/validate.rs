@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use relay::{CompanyId, ConnectionId, Phone};
 
-use super::observe::{Observed, belongs_to};
+use super::observe::{Observed, Ownership, ownership};
 
 /// A connection whose spec makes sense where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,8 @@ pub struct ValidConnection {
     pub name: String,
     /// The reference that makes its objects go with it.
     pub owner: OwnerReference,
+    /// Whether it is being deleted: then nothing is made for it any more.
+    pub deleting: bool,
     /// Whether a pod is wanted.
     pub desired: State,
     /// How a phone is linked.
@@ -91,6 +93,7 @@ pub fn validate(connection: &WhatsAppConnection, seen: &Observed) -> Result<Vali
         name: connection.name_any(),
         // Nothing needs to wait for our objects' deletion, and blocking it would ask for one more right.
         owner: OwnerReference { block_owner_deletion: Some(false), ..owner },
+        deleting: connection.metadata.deletion_timestamp.is_some(),
         desired: spec.state,
         link,
         storage: spec.storage.clone(),
@@ -99,13 +102,12 @@ pub fn validate(connection: &WhatsAppConnection, seen: &Observed) -> Result<Vali
     })
 }
 
-/// An object of our name that somebody else made stays theirs, and we stay away. One of an earlier connection of this name
-/// goes by itself.
 fn unless_foreign<K: Resource>(kind: &str, object: Option<&K>, id: &ConnectionId) -> Result<(), Invalid> {
-    let Some(object) = object.filter(|object| !belongs_to(*object, id)) else { return Ok(()) };
-    if object.meta().owner_references.iter().flatten().any(|owner| owner.kind == "WhatsAppConnection") {
-        return Ok(());
+    match object.map(|object| (object, ownership(object, id))) {
+        Some((object, Ownership::Foreign)) => {
+            let name = object.meta().name.as_deref().unwrap_or_default();
+            Err(invalid(Reason::NotOwned, format!("{kind} {name} exists and belongs to somebody else")))
+        }
+        Some((_, Ownership::Ours | Ownership::Earlier)) | None => Ok(()),
     }
-    let name = object.meta().name.as_deref().unwrap_or_default();
-    Err(invalid(Reason::NotOwned, format!("{kind} {name} exists and belongs to somebody else")))
 }

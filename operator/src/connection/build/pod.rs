@@ -11,6 +11,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use serde_json::json;
+
 use super::{metadata, names, secret, short_hash};
 use crate::connection::validate::{ValidConnection, ValidLink};
 use crate::settings::SessionDefaults;
@@ -33,6 +35,9 @@ const USER: i64 = 10001;
 /// Shared memory for Chromium, which would else get 64 MiB and crash on a large picture.
 const SHARED_MEMORY: &str = "256Mi";
 
+/// Room for downloads under way and the browser's caches. A session that fills it is evicted, not its neighbours.
+const TEMPORARY_SIZE: &str = "1Gi";
+
 /// Where things are inside the container: path, volume.
 const DATA: (&str, &str) = ("/data", "profile");
 const TEMPORARY: (&str, &str) = ("/tmp", "tmp");
@@ -46,11 +51,11 @@ impl ValidConnection {
     #[must_use]
     pub fn spec_hash(&self) -> String {
         let pairing = match &self.link {
-            ValidLink::Qr => "",
-            ValidLink::PairingCode(phone) => phone.as_str(),
+            ValidLink::Qr => None,
+            ValidLink::PairingCode(phone) => Some(phone.as_str()),
         };
-        let parts = format!("{:?}|{pairing}|{:?}", self.resources, self.proxy_secret);
-        short_hash(&parts)
+        // As JSON without what is unset, so that a field that is added later changes no pod's hash.
+        short_hash(&json!({"resources": self.resources, "pairing": pairing, "proxy": self.proxy_secret}).to_string())
     }
 }
 
@@ -212,7 +217,13 @@ fn volumes(connection: &ValidConnection) -> Vec<Volume> {
             }),
             ..named(DATA.1)
         },
-        Volume { empty_dir: Some(EmptyDirVolumeSource::default()), ..named(TEMPORARY.1) },
+        Volume {
+            empty_dir: Some(EmptyDirVolumeSource {
+                size_limit: Some(Quantity(TEMPORARY_SIZE.to_owned())),
+                ..EmptyDirVolumeSource::default()
+            }),
+            ..named(TEMPORARY.1)
+        },
         Volume {
             empty_dir: Some(EmptyDirVolumeSource {
                 medium: Some("Memory".to_owned()),
@@ -257,5 +268,6 @@ mod tests {
         let mut proxied = base.clone();
         proxied.proxy_secret = Some("proxy".to_owned());
         assert_ne!(base.spec_hash(), proxied.spec_hash());
+        assert_eq!(base.spec_hash(), "e6b4cff1207fbd3b", "every pod of every cluster would be made anew");
     }
 }

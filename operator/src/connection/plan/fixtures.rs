@@ -42,7 +42,14 @@ pub(crate) fn connection() -> ValidConnection {
 }
 
 pub(crate) fn nothing() -> Observed {
-    Observed { id: id(), company: Some(COMPANY.parse().expect("valid")), pod: None, claim: None, session: None }
+    Observed {
+        id: id(),
+        company: Some(COMPANY.parse().expect("valid")),
+        pod: None,
+        claim: None,
+        session: None,
+        access_lost: false,
+    }
 }
 
 pub(crate) fn defaults() -> SessionDefaults {

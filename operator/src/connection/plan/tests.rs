@@ -171,3 +171,19 @@ fn the_volume_grows_when_asked_and_never_shrinks() {
     model.connection.storage.size = "1Gi".to_owned();
     assert_eq!(model.step(), Plan::settled());
 }
+
+#[test]
+fn a_session_whose_user_redis_has_lost_gets_it_back_without_a_restart() {
+    let mut model = Model::new();
+    model.step();
+    model.seen.access_lost = true;
+    assert_eq!(model.step().actions, [Action::Access]);
+    assert_eq!(model.pods_made, 1);
+}
+
+#[test]
+fn nothing_is_made_for_a_connection_that_is_being_deleted() {
+    let mut model = Model::new();
+    model.connection.deleting = true;
+    assert_eq!(model.step(), Plan::settled());
+}

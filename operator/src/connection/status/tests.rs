@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{
 use relay::EngineVersions;
 
 use super::*;
+use crate::connection::error::Error;
 use crate::connection::plan::fixtures::{being_deleted, connection, nothing, pod, resource};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -67,7 +68,7 @@ fn session(state: SessionState, pod: &Pod) -> SessionStatus {
 
 fn told(state: State, pod: Option<Pod>, session: Option<SessionStatus>) -> WhatsAppConnectionStatus {
     let seen = Observed { pod: pod.map(Arc::new), session, ..nothing() };
-    next(&resource(state), None, &seen, None, NOW)
+    next(&resource(state), &Hindrance::None, &seen, NOW)
 }
 
 fn reason(status: &WhatsAppConnectionStatus, kind: ConditionType) -> &str {
@@ -135,9 +136,9 @@ fn a_suspended_connection_stays_linked() {
     let mut connection = resource(State::Running);
     let seen =
         Observed { session: Some(session(SessionState::Connected, &pod)), pod: Some(Arc::new(pod)), ..nothing() };
-    connection.status = Some(next(&connection, None, &seen, None, NOW));
+    connection.status = Some(next(&connection, &Hindrance::None, &seen, NOW));
     connection.spec.state = State::Suspended;
-    let suspended = next(&connection, None, &nothing(), None, NOW);
+    let suspended = next(&connection, &Hindrance::None, &nothing(), NOW);
     assert_eq!(suspended.phase, Some(Phase::Suspended));
     assert_eq!(reason(&suspended, ConditionType::Linked), "AsExpected");
     assert_eq!(reason(&suspended, ConditionType::Ready), "Suspended");
@@ -149,8 +150,8 @@ fn times_move_only_with_the_status_and_nothing_changes_by_itself() {
     let pod = pod_with(|_| {});
     let mut connection = resource(State::Running);
     let seen = Observed { session: Some(session(SessionState::Syncing, &pod)), pod: Some(Arc::new(pod)), ..nothing() };
-    connection.status = Some(next(&connection, None, &seen, None, NOW));
-    let later = next(&connection, None, &seen, None, NOW + SignedDuration::from_hours(1));
+    connection.status = Some(next(&connection, &Hindrance::None, &seen, NOW));
+    let later = next(&connection, &Hindrance::None, &seen, NOW + SignedDuration::from_hours(1));
     assert_eq!(connection.status.as_ref(), Some(&later), "an equal status would be written again and again");
 }
 
@@ -159,7 +160,11 @@ fn what_the_cluster_refuses_is_told() {
     let refused =
         kube::core::Status::failure("pods \"sales\" is forbidden: exceeded quota: pods", "Forbidden").with_code(403);
     let error = Error::Kubernetes { what: "create pod", source: Box::new(kube::Error::Api(Box::new(refused))) };
-    let status = next(&resource(State::Running), None, &nothing(), Some(&error), NOW);
+    let mut connection = resource(State::Running);
+    let status = next(&connection, &Hindrance::Failed(&error), &nothing(), NOW);
     assert_eq!(reason(&status, ConditionType::Accepted), "QuotaExceeded");
     assert_eq!(status.phase, Some(Phase::Rejected));
+    connection.status = Some(status.clone());
+    let waiting = next(&connection, &Hindrance::Waiting, &nothing(), NOW + SignedDuration::from_secs(9));
+    assert_eq!(waiting, status, "between two tries the refusal holds: no flapping, no write");
 }
