@@ -121,14 +121,18 @@ chapter('an incoming message is heard over polling and over WebSocket', async ()
 
 chapter('REST lists the chat and the message; a group only when groups are asked for', async () => {
   const group = '120363000000000001@g.us';
+  const stranger = '100000000000001@lid';
   await phone.call('POST', `/accounts/${phone.number}/groups`, { id: group, subject: 'Team', participants: [FRIEND] });
   await phone.receive(group, 'Hello all', { author: FRIEND });
-  await everySocketHears('new-message', says('Hello all'));
+  await phone.receive(stranger, 'Who is this?');
+  await Promise.all(['Hello all', 'Who is this?'].map((text) => everySocketHears('new-message', says(text))));
   const { items: individual } = await api.get(path('/chats'));
   const { items: all } = await api.get(path('/chats?groups=true'));
-  assert.deepEqual(individual.map(({ waId }) => waId), [FRIEND]);
-  assert.deepEqual(all.map(({ waId }) => waId).sort(), [group, FRIEND].sort());
-  const [chat] = individual;
+  assert.deepEqual(individual.map(({ waId }) => waId).sort(), [FRIEND, stranger].sort());
+  assert.deepEqual(all.map(({ waId }) => waId).sort(), [group, FRIEND, stranger].sort());
+  const unknown = individual.find(({ waId }) => waId === stranger);
+  assert.deepEqual([unknown.phone, unknown.lid], [null, stranger], 'the digits of a @lid are no phone number');
+  const chat = individual.find(({ waId }) => waId === FRIEND);
   assert.deepEqual(
     [chat.id, chat.name, chat.phone, chat.isGroup, chat.lastMessage.text],
     [seen.chat, 'Ana', FRIEND.split('@')[0], false, 'Good morning'],
@@ -213,6 +217,15 @@ chapter('resumed, it is connected without a code and brings what came meanwhile'
   assert.deepEqual([started.status, started.body.qr], [202, null]);
   await backWithoutCode(heard);
   await arrives('Closed today?');
+});
+
+chapter('unlinked on request, it says so, and shows a new code when it is asked to connect', async () => {
+  assert.equal((await api.call('POST', path('/logout'))).status, 202);
+  await everySocketHears('connection-status', statusIs('LoggedOut'));
+  const loggedOut = ({ Linked }) => Linked?.status === 'False' && Linked.reason === 'LoggedOut';
+  await eventually('condition Linked is False', 15, () => connection.conditions(), loggedOut);
+  await api.post(path('/connect'));
+  await eventually('a QR code', 60, () => api.get(path('/qr')));
 });
 
 chapter('deleted, it leaves no object, volume, Redis user, key or row', async () => {
