@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{Client, IntoConnectionInfo};
 
 use crate::acl::Credentials;
@@ -17,6 +18,15 @@ const CONNECT: Duration = Duration::from_secs(3);
 
 /// Tries of one reconnect before its caller gets the error; between them 0.1 to 1 s.
 const RETRIES: usize = 3;
+
+/// A subscription only reads, so nothing but these probes finds that its peer is gone without a word (a lost node, a
+/// forgetful NAT): after 15 s of silence and 3 probes 5 s apart, hence within 30 s.
+const IDLE: Duration = Duration::from_secs(15);
+const PROBE: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
+
+/// Longest wait for the peer to acknowledge what was written. The same 30 s: in Linux this one also ends the probes.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// The cheap-to-clone connection that everything but subscriptions shares.
 pub type Redis = ConnectionManager;
@@ -40,7 +50,7 @@ impl Endpoint {
         if let Some(credentials) = credentials {
             settings = settings.set_username(&credentials.user).set_password(credentials.password());
         }
-        Ok(Self(Client::open(info.set_redis_settings(settings))?))
+        Ok(Self(Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp()))?))
     }
 
     /// A connection that connects when it is first used and again whenever it was lost.
@@ -62,5 +72,37 @@ impl Endpoint {
     #[must_use]
     pub fn address(&self) -> String {
         self.0.get_connection_info().addr().to_string()
+    }
+}
+
+fn tcp() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(IDLE).with_interval(PROBE).with_retries(PROBES);
+    TcpSettings::default().set_keepalive(keepalive).set_user_timeout(UNACKNOWLEDGED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What would be lost: an API that hears again after the node of its Redis was lost.
+    #[tokio::test]
+    async fn a_silent_connection_is_probed() {
+        let redis = harness::Redis::start().await;
+        let endpoint = Endpoint::new(&redis.url(), None).unwrap();
+        let pubsub = endpoint.client().get_async_pubsub().await.unwrap();
+        // One line for each socket; the client's has Redis' port as its peer, state 01, and its timer in the sixth field.
+        let sockets = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+        let peer = format!("0100007F:{:04X}", redis.port());
+        let timers: Vec<&str> = sockets
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .filter(|fields| fields.get(2) == Some(&peer.as_str()) && fields.get(3) == Some(&"01"))
+            .filter_map(|fields| fields.get(5).copied())
+            .collect();
+        let [timer] = timers.as_slice() else { panic!("one connection, not {timers:?}") };
+        let (kind, ticks) = timer.split_once(':').unwrap();
+        assert_eq!(kind, "02", "the keepalive timer runs");
+        assert!(u64::from_str_radix(ticks, 16).unwrap() <= IDLE.as_secs() * 100, "{timer}");
+        drop(pubsub);
     }
 }
