@@ -4,10 +4,10 @@ import { test } from 'node:test';
 /** Longest chapter: a pod with a grace of 45 s goes, and its successor comes. */
 const LONGEST_MS = 180_000;
 
-/** A function that adds a chapter. */
+/** A function that adds a chapter; `whole()` tells whether all went well so far. */
 export function story() {
   let broken;
-  return (name, tell) =>
+  const chapter = (name, tell) =>
     test(name, { timeout: LONGEST_MS }, async (t) => {
       if (broken) throw new Error(`not reached, because this failed: ${broken}`);
       try {
@@ -17,4 +17,6 @@ export function story() {
         throw error;
       }
     });
+  chapter.whole = () => broken === undefined;
+  return chapter;
 }
