@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{Client, IntoConnectionInfo};
+use redis::{Client, ConnectionAddr, IntoConnectionInfo};
 
 use crate::acl::Credentials;
 use crate::error::RelayError;
@@ -42,9 +42,14 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// From a URL such as `redis://host:6379/` or `rediss://…`; `credentials` replace those in the URL.
+    /// From a URL such as `redis://host:6379/` or `rediss://…`; `credentials` replace those in the URL. With TLS the
+    /// server's certificate must come from a public authority: the roots are those of Mozilla, compiled in.
     pub fn new(url: &str, credentials: Option<&Credentials>) -> Result<Self, RelayError> {
         let info = url.into_connection_info()?;
+        if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+            // The client takes the process's provider. Failing means that there is one already, which is as good.
+            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        }
         // CLIENT SETINFO is unknown to Redis 7.0, whose ACL log would fill with refusals of it.
         let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
         if let Some(credentials) = credentials {
@@ -82,6 +87,8 @@ fn tcp() -> TcpSettings {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
 
     /// What would be lost: an API that hears again after the node of its Redis was lost.
@@ -104,5 +111,19 @@ mod tests {
         assert_eq!(kind, "02", "the keepalive timer runs");
         assert!(u64::from_str_radix(ticks, 16).unwrap() <= IDLE.as_secs() * 100, "{timer}");
         drop(pubsub);
+    }
+    /// The handshake begins: a server that is none of TLS is answered with a hello, and no word of Redis.
+    #[tokio::test]
+    async fn rediss_speaks_tls() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("rediss://{}/", listener.local_addr().unwrap());
+        let endpoint = Endpoint::new(&url, None).unwrap();
+        let dial = tokio::spawn(async move { endpoint.client().get_async_pubsub().await.is_err() });
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut first = [0; 2];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(first, [0x16, 0x03], "a TLS handshake record");
+        drop(stream);
+        assert!(dial.await.unwrap());
     }
 }
