@@ -120,8 +120,14 @@ export interface Calls {
   logout: { args: Record<string, never>; ok: Record<string, never> };
   /** Newest first. */
   chats: { args: { limit: number; groups: boolean }; ok: { chats: Chat[] } };
-  /** Oldest first, from what this device has stored. */
-  messages: { args: { chat: ChatId; limit: number; before: MessageId | null }; ok: { messages: Message[] } };
+  /**
+   * Oldest first, from what this device has stored. `more`: there may be older ones, however few came, because what is
+   * stored beside messages of people is left out. It comes with at least one message, the next `before`.
+   */
+  messages: {
+    args: { chat: ChatId; limit: number; before: MessageId | null };
+    ok: { messages: Message[]; more: boolean };
+  };
 }
 
 export type Method = keyof Calls;

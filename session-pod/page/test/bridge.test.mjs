@@ -275,6 +275,20 @@ describe('a life', () => {
     assert.deepEqual(last.map(({ text }) => text), ['4', '5']);
     assert.deepEqual((await texts(1, null)).map(({ text }) => text), ['5']);
     assert.deepEqual((await texts(10, last[0].id)).map(({ text }) => text), ['1', '2', '3']);
+
+    // With all but the first and the last as notices, which are no messages: what is left out ends nothing.
+    const real = await session.page.evaluateHandle(() => WPP.chat);
+    await session.page.evaluate((chat) => {
+      const notice = (msg) => (['1', '5'].includes(msg.body) ? msg : new Proxy(msg, { get: (it, key) => (key === 'type' ? 'gp2' : it[key]) }));
+      const getMessages = async (...args) => (await chat.getMessages(...args)).map(notice);
+      Object.defineProperty(WPP, 'chat', { configurable: true, value: { ...chat, getMessages } });
+    }, real);
+    const newest = await session.call('messages', { chat: EVA, limit: 2, before: null });
+    assert.deepEqual([newest.messages.map(({ text }) => text), newest.more], [['5'], true]);
+    const oldest = await session.call('messages', { chat: EVA, limit: 2, before: newest.messages[0].id });
+    assert.deepEqual(oldest.messages.map(({ text }) => text), ['1']);
+    assert.equal((await session.call('messages', { chat: EVA, limit: 10, before: null })).more, false);
+    await session.page.evaluate((chat) => Object.defineProperty(WPP, 'chat', { configurable: true, value: chat }), real);
   });
 
   test('a second injection changes nothing', async () => {

@@ -215,4 +215,5 @@ pub(super) struct Messages<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct MessageList {
     pub(super) messages: Vec<Message>,
+    pub(super) more: bool,
 }

@@ -102,6 +102,15 @@ pub enum EngineError {
     Gone,
 }
 
+/// A part of a chat.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    /// Oldest first.
+    pub messages: Vec<Message>,
+    /// There may be older ones, however few these are.
+    pub more: bool,
+}
+
 /// A device of a WhatsApp account. Every call ends in bounded time.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
@@ -125,6 +134,5 @@ pub trait Engine: Send + Sync + 'static {
     /// The chats, newest first, groups included.
     async fn chats(&self, most: u32) -> Result<Vec<Chat>, EngineError>;
     /// The latest messages of a chat before `before`, oldest first.
-    async fn messages(&self, chat: &ChatId, most: u32, before: Option<&MessageId>)
-    -> Result<Vec<Message>, EngineError>;
+    async fn messages(&self, chat: &ChatId, most: u32, before: Option<&MessageId>) -> Result<Page, EngineError>;
 }

@@ -1,10 +1,13 @@
 //! An engine whose store a test fills by hand, for the tests of what reads it. It has no browser and tells nothing.
 
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
 use async_trait::async_trait;
-use relay::{Chat, ChatId, Message, MessageId};
+use relay::{Chat, ChatId, MessageId};
 use tokio::sync::mpsc;
 
-use super::{Engine, EngineError, EngineEvent, Pace};
+use super::{Engine, EngineError, EngineEvent, Pace, Page};
 use crate::session::CodeText;
 use crate::settings::Linking;
 
@@ -13,6 +16,8 @@ use crate::settings::Linking;
 pub struct Scripted {
     /// What the store holds.
     pub chats: Vec<Chat>,
+    /// Its chats' messages, newest first, as they are given page by page; nothing is a message deleted meanwhile.
+    pub pages: Mutex<VecDeque<Option<Page>>>,
 }
 
 #[async_trait]
@@ -51,7 +56,8 @@ impl Engine for Scripted {
         Ok(self.chats.clone())
     }
 
-    async fn messages(&self, _: &ChatId, _: u32, _: Option<&MessageId>) -> Result<Vec<Message>, EngineError> {
-        Ok(Vec::new())
+    async fn messages(&self, _: &ChatId, _: u32, _: Option<&MessageId>) -> Result<Page, EngineError> {
+        let page = self.pages.lock().expect("not poisoned").pop_front();
+        page.unwrap_or_default().ok_or(EngineError::Refused("not_found"))
     }
 }

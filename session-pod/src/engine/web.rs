@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use relay::{Chat, ChatId, LinkKind, Message, MessageId};
+use relay::{Chat, ChatId, LinkKind, MessageId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
@@ -174,17 +174,13 @@ impl Engine for WebEngine {
         Ok(usable(list.chats.into_iter().map(decode::chat)))
     }
 
-    async fn messages(
-        &self,
-        chat: &ChatId,
-        most: u32,
-        before: Option<&MessageId>,
-    ) -> Result<Vec<Message>, EngineError> {
+    async fn messages(&self, chat: &ChatId, most: u32, before: Option<&MessageId>) -> Result<super::Page, EngineError> {
         let page = self.slot.get()?;
         let before = before.map(MessageId::as_str);
         let arguments = contract::Messages { chat: chat.as_str(), limit: most, before };
         let list: contract::MessageList = Bridge(&page).call("messages", &arguments, CALL).await?;
-        Ok(usable(list.messages.into_iter().map(|message| decode::message(message, true))))
+        let messages = usable(list.messages.into_iter().map(|message| decode::message(message, true)));
+        Ok(super::Page { messages, more: list.more })
     }
 }
 
