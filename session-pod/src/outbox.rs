@@ -51,6 +51,8 @@ pub struct Outbox {
     bytes: u64,
     limit: u64,
     waiting: VecDeque<Record>,
+    /// The file does not say what waits, because a write failed: it must be written anew before anything is added.
+    stale: bool,
 }
 
 impl Outbox {
@@ -63,7 +65,7 @@ impl Outbox {
             Err(error) => return Err(error),
         };
         let file = append_to(path)?;
-        let mut outbox = Self { path: path.to_owned(), file, bytes: 0, limit, waiting };
+        let mut outbox = Self { path: path.to_owned(), file, bytes: 0, limit, waiting, stale: false };
         outbox.compact()?;
         Ok(outbox)
     }
@@ -95,10 +97,11 @@ impl Outbox {
         let taken = self.waiting.pop_front();
         if self.waiting.is_empty() {
             // The usual case: nothing waits, and the file starts again from nothing.
+            self.stale = true;
             self.file.set_len(0)?;
-            self.bytes = 0;
-        } else if taken.is_some() {
-            self.write(TAKEN)?;
+            (self.bytes, self.stale) = (0, false);
+        } else if taken.is_some() && (self.stale || self.write(TAKEN).is_err()) {
+            self.compact()?;
         }
         Ok(taken)
     }
@@ -114,15 +117,23 @@ impl Outbox {
         self.bytes
     }
 
-    /// In one call to the kernel, so that a crash of ours leaves no half line.
+    /// In one call to the kernel, so that a crash of ours leaves no half line. A full volume may take half of it: that
+    /// half is taken back, or it would spoil the next line as well.
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        self.file.write_all(line)?;
+        if self.stale {
+            self.compact()?;
+        }
+        if let Err(error) = self.file.write_all(line) {
+            self.stale = self.file.set_len(self.bytes).is_err();
+            return Err(error);
+        }
         self.bytes = self.bytes.saturating_add(u64::try_from(line.len()).unwrap_or(0));
         Ok(())
     }
 
     /// Writes the file anew with what waits only.
     fn compact(&mut self) -> Result<(), io::Error> {
+        self.stale = true;
         let fresh = self.path.with_extension("new");
         let mut content = Vec::new();
         for record in &self.waiting {
@@ -131,9 +142,10 @@ impl Outbox {
         }
         // A file that is left from a crash in the middle of this is of no use to anybody.
         let _ = std::fs::remove_file(&fresh);
-        append_to(&fresh)?.write_all(&content)?;
+        let mut file = append_to(&fresh)?;
+        file.write_all(&content)?;
         std::fs::rename(&fresh, &self.path)?;
-        self.file = append_to(&self.path)?;
+        (self.file, self.stale) = (file, false);
         self.bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
         Ok(())
     }
@@ -196,6 +208,33 @@ mod tests {
         assert_eq!(open(&folder).waiting().count(), kept);
         outbox.pop().expect("written");
         outbox.push(record(9)).expect("room again");
+    }
+
+    /// Everything that is written fails, and nothing can be taken back.
+    fn fill_the_volume(outbox: &mut Outbox) {
+        outbox.file = OpenOptions::new().append(true).open("/dev/full").expect("opens");
+    }
+
+    #[test]
+    fn a_write_that_fails_costs_its_own_event_and_no_other() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut outbox = open(&folder);
+        outbox.push(record(1)).expect("room");
+        outbox.file.write_all(br#"{"at":"2026-01-01T00:00:00Z","ev"#).expect("written");
+        fill_the_volume(&mut outbox);
+        assert!(matches!(outbox.push(record(2)), Err(OutboxError::Io(_))));
+        outbox.push(record(3)).expect("room again");
+        assert_eq!(open(&folder).waiting().cloned().collect::<Vec<_>>(), [record(1), record(3)]);
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_marked_as_taken_off_is_taken_off_all_the_same() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut outbox = open(&folder);
+        (1..=3).for_each(|number| outbox.push(record(number)).expect("room"));
+        fill_the_volume(&mut outbox);
+        assert_eq!(outbox.pop().expect("compacted"), Some(record(1)));
+        assert_eq!(open(&folder).waiting().cloned().collect::<Vec<_>>(), [record(2), record(3)]);
     }
 
     #[test]
