@@ -18,6 +18,8 @@ const PAIRING_CODE: Duration = Duration::from_secs(195);
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Codes {
     made: u32,
+    /// Of those, the codes of the page's own series: how long a code counts depends on its place in that.
+    of_page: u32,
     shown: Option<LinkCode>,
     since: Option<Timestamp>,
 }
@@ -27,7 +29,7 @@ const NEW: SignedDuration = SignedDuration::from_secs(5);
 
 impl Codes {
     pub(super) const fn new() -> Self {
-        Self { made: 0, shown: None, since: None }
+        Self { made: 0, of_page: 0, shown: None, since: None }
     }
 
     pub(super) const fn shown(&self) -> Option<&LinkCode> {
@@ -48,13 +50,19 @@ impl Codes {
         *self = Self::new();
     }
 
+    /// A page that begins anew begins a series of its own, for somebody who still waits for the same phone.
+    pub(super) fn page_gone(&mut self) {
+        self.of_page = 0;
+    }
+
     /// The code to be shown; nothing when it is the one that is shown already.
     pub(super) fn show(&mut self, code: CodeText, now: Timestamp) -> Option<LinkCode> {
         if self.shown.as_ref().is_some_and(|shown| shown.code == code.text) {
             return None;
         }
         self.made = self.made.saturating_add(1);
-        let life = match (code.kind, self.made) {
+        self.of_page = self.of_page.saturating_add(1);
+        let life = match (code.kind, self.of_page) {
             (LinkKind::PairingCode, _) => PAIRING_CODE,
             (LinkKind::Qr, 1) => FIRST_QR,
             (LinkKind::Qr, _) => NEXT_QR,
@@ -70,6 +78,7 @@ impl Codes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::{Link, Session, Signal, step};
 
     fn qr(text: &str) -> CodeText {
         CodeText { kind: LinkKind::Qr, text: text.to_owned() }
@@ -86,5 +95,19 @@ mod tests {
         assert_eq!((second.attempt, second.expires_at.as_second()), (2, 20));
         codes.restart();
         assert_eq!(codes.show(qr("c"), now).expect("new").attempt, 1);
+    }
+
+    #[test]
+    fn after_a_reload_the_first_code_lives_longer_again_and_the_count_goes_on() {
+        let mut session = Session::new(Link::Open, LinkKind::Qr, Timestamp::UNIX_EPOCH);
+        let mut hear = |signal| session = step(&session, signal, Timestamp::UNIX_EPOCH).0;
+        hear(Signal::BrowserUp);
+        for code in ["a", "b"] {
+            hear(Signal::Code(qr(code)));
+        }
+        hear(Signal::PageLoading);
+        hear(Signal::Code(qr("c")));
+        let code = session.code().expect("one");
+        assert_eq!((code.attempt, code.expires_at.as_second()), (3, 60));
     }
 }

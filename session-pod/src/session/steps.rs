@@ -61,6 +61,7 @@ impl Session {
 
     fn forget_page(&mut self) {
         (self.ready, self.phase, self.code_asked) = (false, None, false);
+        self.codes.page_gone();
     }
 
     fn page_ready(&mut self) -> Vec<Effect> {
