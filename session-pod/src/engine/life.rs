@@ -14,6 +14,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::contract::PageEvent;
@@ -240,14 +241,15 @@ fn unreadable(what: &'static str) {
 /// Ends the browser: asked over the protocol, then SIGTERM, then SIGKILL, each with its time. A harsher request that
 /// comes meanwhile shortens what is left.
 async fn shut(running: &mut Running, stop: &mut watch::Receiver<Option<Pace>>) {
+    let begin = Instant::now();
     let close = stop.borrow_and_update().unwrap_or(Pace::ORDERLY).close;
-    // It may be gone before it answers, and what counts is that it goes.
+    // It may be gone before it answers, and what counts is that it goes: the time for the answer is part of the whole.
     running.cdp.close(close.min(ANSWER)).await;
-    let ended = ended_within(&mut running.process, stop, |pace| pace.close).await;
+    let ended = ended_within(&mut running.process, stop, begin, |pace| pace.close).await;
     if !ended {
         tracing::warn!("the browser did not close; SIGTERM");
         running.process.signal(Signal::TERM);
-        if !ended_within(&mut running.process, stop, |pace| pace.terminate).await {
+        if !ended_within(&mut running.process, stop, Instant::now(), |pace| pace.terminate).await {
             tracing::warn!("the browser did not end; SIGKILL");
         }
     }
@@ -256,13 +258,13 @@ async fn shut(running: &mut Running, stop: &mut watch::Receiver<Option<Pace>>) {
     let _ = tokio::time::timeout(KILLED, running.process.wait()).await;
 }
 
-/// Whether the process ended within the time that the newest pace allows.
+/// Whether the process ended within the time that the newest pace allows from `begin` on.
 async fn ended_within(
     process: &mut Process,
     stop: &mut watch::Receiver<Option<Pace>>,
+    begin: Instant,
     part: impl Fn(&Pace) -> Duration,
 ) -> bool {
-    let begin = tokio::time::Instant::now();
     loop {
         let pace = stop.borrow_and_update().unwrap_or(Pace::ORDERLY);
         tokio::select! {

@@ -78,8 +78,9 @@ impl Pace {
     /// Nothing is lost: Chromium writes its local storage when it is closed, and only then for sure.
     pub const ORDERLY: Self = Self { close: crate::settings::CLOSE_GRACE, terminate: Duration::from_secs(5) };
 
-    /// The lease is lost: somebody else may start on this account three seconds after it was given up.
-    pub const AT_ONCE: Self = Self { close: Duration::from_millis(1500), terminate: Duration::from_millis(500) };
+    /// The lease is lost: somebody else may start on this account three seconds after it was given up. At most 1.5 s
+    /// until SIGKILL, and half of those three are left for the kernel and for a busy node.
+    pub const AT_ONCE: Self = Self { close: Duration::from_secs(1), terminate: Duration::from_millis(500) };
 }
 
 /// Why the engine did not do something.
