@@ -27,9 +27,19 @@ export function inMemory(id: MessageId): WPP.Msg | undefined {
   return undefined;
 }
 
+/**
+ * An own message to one person by its key alone, which its sender chose at random: WhatsApp may have it under an address
+ * that this device cannot yet connect with the one that was asked for.
+ */
+function ownByKey(id: MessageId): WPP.Msg | undefined {
+  const { fromMe, chat, key } = parseMessageId(id);
+  if (!fromMe || isGroup(chat)) return undefined;
+  return wpp().whatsapp.MsgStore.getModelsArray().find((msg) => msg.id.fromMe && msg.id.id === key && !isGroup(String(msg.id.remote)));
+}
+
 /** The message from memory or the device's database. */
 export async function findMessage(id: MessageId): Promise<WPP.Msg | undefined> {
-  const msg = inMemory(id);
+  const msg = inMemory(id) ?? ownByKey(id);
   if (msg) return msg;
   for (const possible of possibleIds(id)) {
     try {

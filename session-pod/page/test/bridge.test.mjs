@@ -193,6 +193,18 @@ describe('a life', () => {
     assert.deepEqual(await session.call('hasMessage', { id: asked }), { exists: true, ack: 1, id });
     assert.equal((await sendText('5511555555555@c.us', 'to your number', asked)).id, id);
     assert.equal((await sent(id)).length, 1);
+
+    // As long as the device cannot connect the two addresses, the key tells.
+    await session.page.evaluate(() => {
+      const cache = WPP.whatsapp.lidPnCache;
+      const { getCurrentLid } = cache;
+      window.remember = () => Object.assign(cache, { getCurrentLid });
+      cache.getCurrentLid = () => undefined;
+    });
+    assert.deepEqual(await session.call('hasMessage', { id: asked }), { exists: true, ack: 1, id });
+    assert.equal((await sendText('5511555555555@c.us', 'to your number', asked)).id, id);
+    await session.page.evaluate(() => void window.remember());
+    assert.equal((await sent(id)).length, 1);
   });
 
   test('unread counts of two chats that change together both arrive', async () => {

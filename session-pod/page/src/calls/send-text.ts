@@ -34,6 +34,11 @@ async function sendOnce(id: string, key: string, chat: string, text: string): Pr
 
   requireOnline();
   const target = await resolve(chat);
+  if (target !== chat) {
+    // An earlier try may have gone to an address that this device had not yet learned when it was looked for above.
+    const earlier = await findMessage(`true_${target}_${key}`);
+    if (earlier) return { id: messageId(earlier.id), ack: earlier.ack ?? 0 };
+  }
   const result = await wpp().chat.sendTextMessage(target, text, {
     messageId: idIn(target, key),
     // The defaults: mark the chat as read, fetch a preview of every URL from third parties, look for @mentions, and
