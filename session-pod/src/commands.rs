@@ -32,6 +32,8 @@ pub enum Ask {
     NewCode,
     /// A logout that comes now was asked for.
     LogoutComes,
+    /// It does not come: one that does was not asked for.
+    LogoutFailed,
 }
 
 /// The worker.
@@ -125,6 +127,9 @@ impl Commands {
             }
         };
         let Some(outcome) = outcome else { return };
+        if command.action == CommandAction::Logout && outcome != Outcome::Done {
+            self.ask(Ask::LogoutFailed).await;
+        }
         let (kind, result) = (name(&command.action), result(&outcome));
         tracing::info!(command = %command.id, kind, result, "command ended");
         count(kind, result);

@@ -6,8 +6,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
 
 use super::reaper::{Children, Owned};
 use super::{flags, profile};
@@ -69,11 +69,11 @@ impl Process {
             .ok_or_else(|| std::io::Error::other("no pid"))?;
         let stderr = child.stderr.take().ok_or_else(|| std::io::Error::other("no standard error"))?;
         let mut process = Self { child, group, _owned: owned };
-        let mut lines = BufReader::new(stderr).lines();
-        match tokio::time::timeout(START, address(&mut lines)).await {
+        let mut output = BufReader::new(stderr);
+        match tokio::time::timeout(START, address(&mut output)).await {
             Err(_) => Err(LaunchError::Silent),
             Ok(Ok(address)) => {
-                tokio::spawn(drain(lines));
+                tokio::spawn(drain(output));
                 Ok((process, address))
             }
             Ok(Err(words)) => {
@@ -137,9 +137,9 @@ fn command(settings: &BrowserSettings) -> Command {
 }
 
 /// The address, or the last line before the output ended.
-async fn address(lines: &mut Lines<BufReader<ChildStderr>>) -> Result<String, String> {
+async fn address(output: &mut (impl AsyncBufRead + Unpin)) -> Result<String, String> {
     let mut last = String::new();
-    while let Ok(Some(line)) = lines.next_line().await {
+    while let Some(line) = line(output).await {
         if let Some((_, address)) = line.split_once(LISTENING) {
             return Ok(address.trim().to_owned());
         }
@@ -148,8 +148,30 @@ async fn address(lines: &mut Lines<BufReader<ChildStderr>>) -> Result<String, St
     Err(last)
 }
 
-async fn drain(mut lines: Lines<BufReader<ChildStderr>>) {
-    while let Ok(Some(line)) = lines.next_line().await {
-        tracing::debug!(target: "browser", "{line}");
+/// Until the output ends. A line of the page's console is not for our log: it may hold numbers and texts.
+async fn drain(mut output: impl AsyncBufRead + Unpin) {
+    while let Some(line) = line(&mut output).await {
+        if !line.contains(":CONSOLE") {
+            tracing::debug!(target: "browser", "{line}");
+        }
+    }
+}
+
+/// The next line, whatever bytes are in it.
+async fn line(output: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
+    let mut line = Vec::new();
+    let read = output.read_until(b'\n', &mut line).await.ok()?;
+    (read > 0).then(|| String::from_utf8_lossy(&line).trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_that_are_no_text_do_not_end_the_output() {
+        let mut output: &[u8] = b"caf\xe9\nDevTools listening on ws://127.0.0.1:1/x\nlast\xff";
+        assert_eq!(address(&mut output).await.as_deref(), Ok("ws://127.0.0.1:1/x"));
+        assert_eq!(address(&mut output).await, Err("last\u{fffd}".to_owned()));
     }
 }

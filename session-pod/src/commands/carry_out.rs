@@ -61,7 +61,7 @@ impl Commands {
         Outcome::Done
     }
 
-    async fn ask(&self, ask: Ask) -> bool {
+    pub(super) async fn ask(&self, ask: Ask) -> bool {
         self.asks.send(ask).await.is_ok()
     }
 }

@@ -72,6 +72,7 @@ impl Supervisor {
         match ask {
             Ask::NewCode => self.signal(Signal::LinkAsked).await,
             Ask::LogoutComes => self.logout_asked = true,
+            Ask::LogoutFailed => self.logout_asked = false,
         }
     }
 
