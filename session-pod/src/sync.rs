@@ -98,7 +98,7 @@ mod tests {
 
     const CHAT: &str = "5511999999999@c.us";
 
-    fn page_of(seconds: &[i64], more: bool) -> Option<Page> {
+    fn page_of(seconds: &[i64], more: bool) -> Page {
         let message = |second: &i64| Message {
             id: format!("false_{CHAT}_3A{second}").parse().expect("valid"),
             chat: CHAT.parse().expect("valid"),
@@ -112,7 +112,7 @@ mod tests {
             quoted: None,
             recovered: true,
         };
-        Some(Page { messages: seconds.iter().map(message).collect(), more })
+        Page { messages: seconds.iter().map(message).collect(), more }
     }
 
     /// All messages until second 1 were told.
@@ -127,14 +127,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_of_few_messages_is_not_the_end_and_what_was_told_is() {
-        let pages = [page_of(&[5], true), page_of(&[3, 4], true), page_of(&[1, 2], true), page_of(&[0], false)];
+        let pages = [
+            Some(page_of(&[5], true)),
+            Some(page_of(&[3, 4], true)),
+            Some(page_of(&[1, 2], true)),
+            Some(page_of(&[0], false)),
+        ];
         assert_eq!(missed_in(pages).await, Ok(vec![2, 3, 4, 5]));
-        assert_eq!(missed_in([page_of(&[5], false), page_of(&[4], false)]).await, Ok(vec![5]));
+        assert_eq!(missed_in([Some(page_of(&[5], false)), Some(page_of(&[4], false))]).await, Ok(vec![5]));
     }
 
     #[tokio::test]
     async fn a_deleted_chat_has_nothing_and_a_deleted_anchor_is_tried_again() {
         assert_eq!(missed_in([None]).await, Ok(vec![]));
-        assert_eq!(missed_in([page_of(&[5], true), None]).await, Err(EngineError::Refused("not_found")));
+        assert_eq!(missed_in([Some(page_of(&[5], true)), None]).await, Err(EngineError::Refused("not_found")));
     }
 }
