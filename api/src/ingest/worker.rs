@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use relay::{Command, CommandAction, ConnectionId, RelayError};
+use relay::{ApiRelay, Command, CommandAction, ConnectionId, RelayError};
 use runtime::ambient;
 
+use super::tell::Told;
 use super::write::{WriteError, Written, write};
 use crate::app::App;
 use crate::connections::live::live;
@@ -57,11 +58,19 @@ pub async fn drain(app: &App, connection: ConnectionId) -> Result<bool, IngestEr
             tracing::warn!(%connection, %error, "stream not trimmed");
         }
         for told in &written.told {
-            let payload = serde_json::to_string(told).map_err(RelayError::from)?;
-            relay.publish_committed(&known.company, &payload).await?;
+            // It is committed, so nobody tells it again. One that fails keeps none of the others back.
+            if let Err(error) = tell(&mut relay, &known, told).await {
+                metrics::counter!("api_untold_total").increment(1);
+                tracing::warn!(%connection, %error, "committed, but not told");
+            }
         }
     }
     Ok(true)
+}
+
+async fn tell(relay: &mut ApiRelay, known: &Known, told: &Told) -> Result<(), RelayError> {
+    let payload = serde_json::to_string(told)?;
+    relay.publish_committed(&known.company, &payload).await
 }
 
 async fn cursor(app: &App, known: &Known) -> Result<Cursor, StoreError> {
