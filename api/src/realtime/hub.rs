@@ -13,6 +13,7 @@ use crate::connections::link_code::{LinkCodeView, data_url};
 use crate::connections::live::live;
 use crate::fleet::{Change, Known};
 use crate::ingest::{Told, room, status_now};
+use crate::realtime::socketio;
 
 /// What a connection that is gone is called, once.
 const DELETED: &str = "Deleted";
@@ -21,10 +22,15 @@ const DELETED: &str = "Deleted";
 pub async fn run(app: App, io: SocketIo, redis: Endpoint, stop: CancellationToken) -> Result<(), RecvError> {
     let mut notes = subscribe(redis, vec![ApiRelay::COMPANIES.to_owned(), ApiRelay::LIVE.to_owned()]);
     let mut changes = app.fleet().changes();
+    let mut subscribed_before = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             Some(note) = notes.next() => {
+                if note == Note::Subscribed && std::mem::replace(&mut subscribed_before, true) {
+                    tracing::warn!("subscribed again: sockets missed something and are closed");
+                    socketio::close_all(&io).await;
+                }
                 if let Some((company, told)) = heard(&app, &note) {
                     emit(&io, &company, &told);
                 }

@@ -2,11 +2,14 @@
 //! token; the company that a client names is only compared with it.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
 use axum::http::header::ORIGIN;
+use futures::future::poll_immediate;
+use jiff::Timestamp;
 use runtime::ambient;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -29,6 +32,9 @@ const LARGEST: usize = 64 * 1024;
 
 /// How long a client may take between its transport and its token.
 const GREETING: Duration = Duration::from_secs(10);
+
+/// How long transports may take to close. Those that need more close later.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// How often sessions whose token ended are looked for. One so old ends at most this much late.
 const EXPIRY: Duration = Duration::from_secs(5);
@@ -65,8 +71,29 @@ pub fn sockets(tokens: TokenKeys, origins: &[HeaderValue]) -> (SocketIoLayer, So
         .ws_read_buffer_size(4096)
         .connect_timeout(GREETING)
         .build_layer();
-    io.ns("/", welcome.with(admit));
+    open(&io);
     (layer, io)
+}
+
+fn open(io: &SocketIo) {
+    io.ns("/", welcome.with(admit));
+}
+
+/// Closes the transport of every socket of this replica. Clients then come again by themselves and know that they missed
+/// something; after a mere disconnect from the namespace socket.io-client would stay away for ever.
+pub async fn close_all(io: &SocketIo) {
+    let sockets = io.sockets();
+    let mut closing = pin!(io.close());
+    // Its first step takes the namespace away, which is there again before anybody comes back.
+    let closed = poll_immediate(&mut closing).await.is_some();
+    open(io);
+    if !closed && tokio::time::timeout(CLOSING, closing).await.is_err() {
+        tracing::warn!("some transports are still closing");
+    }
+    for socket in sockets {
+        // The namespace that they were in is no longer known by its name: each leaves it by itself, or both stay in memory.
+        let _ = socket.disconnect();
+    }
 }
 
 async fn admit(socket: SocketRef, State(door): State<Door>, TryData(auth): TryData<Auth>) -> Result<(), Refused> {
@@ -98,15 +125,25 @@ async fn join(
 ) {
     let own = identity.company();
     let asked = asked.unwrap_or_default();
-    let joined = named(&asked) == Some(own.as_str()) && identity.expires_at() > ambient::now();
-    if joined {
-        socket.join(room(own));
-    } else {
+    let refusal = refusal(named(&asked), own.as_str(), identity.expires_at(), ambient::now());
+    if let Some(reason) = refusal {
         // The name asked for is a stranger's text: it stays out of the log.
-        tracing::warn!(audit = true, company = %own, subject = identity.subject(), "join-company of another company");
+        tracing::warn!(audit = true, company = %own, subject = identity.subject(), reason, "join-company refused");
         metrics::counter!("api_joins_refused_total").increment(1);
+    } else {
+        socket.join(room(own));
     }
-    let _ = ack.send(&json!({"joined": joined}));
+    let _ = ack.send(&json!({"joined": refusal.is_none()}));
+}
+
+/// Why somebody may not join, if so. A token that ended while its socket was open is nobody's attack.
+fn refusal(asked: Option<&str>, own: &str, expires_at: Timestamp, now: Timestamp) -> Option<&'static str> {
+    match asked {
+        None => Some("no company named"),
+        Some(asked) if asked != own => Some("another company"),
+        Some(_) if expires_at <= now => Some("token expired"),
+        Some(_) => None,
+    }
 }
 
 /// The company in `join-company`: a text, or an object with `companyId`.
@@ -149,5 +186,14 @@ mod tests {
         for nothing in [json!(null), json!(7), json!(["acme"]), json!({})] {
             assert_eq!(named(&nothing), None);
         }
+    }
+
+    #[test]
+    fn a_refusal_is_called_what_it_is() {
+        let (before, end, after) = (Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX);
+        assert_eq!(refusal(Some("acme"), "acme", end, before), None);
+        assert_eq!(refusal(Some("acme"), "acme", end, after), Some("token expired"));
+        assert_eq!(refusal(Some("globex"), "acme", end, before), Some("another company"));
+        assert_eq!(refusal(None, "acme", end, before), Some("no company named"));
     }
 }

@@ -91,3 +91,19 @@ async fn a_socket_ends_with_its_token() {
     let mut socket = Socket::connect(&world.base, json!({"token": token(&acme.id, 2)})).await.unwrap();
     socket.ended().await;
 }
+
+/// What was told while Redis was away was told to nobody: a socket that stayed open would show an old screen for ever.
+#[tokio::test]
+async fn sockets_that_missed_something_are_closed() {
+    let mut world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    let mut socket = world.socket(&acme).await;
+    session.append(&Event::Message(incoming(ANA, "3A01", "before", 1))).await;
+    socket.next("new-message").await;
+    world.redis.restart().await;
+    socket.closed().await;
+    let mut socket = world.socket(&acme).await;
+    acme.caller.delete(&format!("/whatsapp/connections/{id}")).await;
+    assert_eq!(socket.next("connection-status").await["status"], "Deleted");
+}

@@ -77,6 +77,20 @@ impl Socket {
         }
     }
 
+    /// Waits until the server closes the transport. After that, unlike after the end of a namespace, clients come again
+    /// by themselves.
+    pub async fn closed(&mut self) {
+        loop {
+            match self.packet().await {
+                Ok(packet) if packet == "1" => return,
+                Ok(packet) if packet == "41" => panic!("the namespace ended first"),
+                Ok(_) => {}
+                Err(end) if end.starts_with("closed") => return,
+                Err(end) => panic!("{end}"),
+            }
+        }
+    }
+
     async fn send(&self, packet: &str) {
         let headers = [("content-type", "text/plain;charset=UTF-8")];
         let answer = self.caller.send("POST", &self.path, &headers, packet.to_owned()).await;
