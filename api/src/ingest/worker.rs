@@ -1,15 +1,12 @@
 //! The work on one connection: read after the cursor, commit, then trim the stream and tell the replicas. Everything
 //! after the commit may be lost without harm: trimming is done again with the next batch, and clients see a gap.
 
-use std::time::Duration;
-
-use relay::{ApiRelay, Command, CommandAction, ConnectionId, RelayError};
+use relay::{ApiRelay, ConnectionId, RelayError};
 use runtime::ambient;
 
 use super::tell::Told;
 use super::write::{WriteError, Written, write};
 use crate::app::App;
-use crate::connections::live::live;
 use crate::fleet::Known;
 use crate::store::{Cursor, StoreError, TenantScope};
 
@@ -18,13 +15,6 @@ const BATCH: usize = 200;
 
 /// Batches of one turn. Then other connections have theirs.
 const BATCHES: usize = 10;
-
-/// What a session is asked for once its phone is linked: enough for a first screen.
-const CHATS: u32 = 200;
-const MESSAGES: u32 = 20;
-
-/// After this nobody waits for the list any more; it is asked for again with the next event.
-const LIST_DEADLINE: Duration = Duration::from_mins(5);
 
 /// Why a turn ended early.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +39,6 @@ pub async fn drain(app: &App, connection: ConnectionId) -> Result<bool, IngestEr
     for _ in 0..BATCHES {
         let entries = relay.events(connection, cursor.last, BATCH).await?;
         if entries.is_empty() {
-            list_chats(app, &known, cursor).await?;
             return Ok(false);
         }
         let written: Written = write(app.store(), &known, cursor, &entries, ambient::now()).await?;
@@ -78,21 +67,4 @@ async fn cursor(app: &App, known: &Known) -> Result<Cursor, StoreError> {
     let cursor = tx.cursor(known.id).await?;
     tx.commit().await?;
     Ok(cursor)
-}
-
-/// Asks the session once for the chats of a phone that was just linked.
-async fn list_chats(app: &App, known: &Known, cursor: Cursor) -> Result<(), IngestError> {
-    if cursor.chats_listed {
-        return Ok(());
-    }
-    let mut relay = app.relay();
-    if !live(known, relay.status(known.id).await?.as_ref()).is_connected() {
-        return Ok(());
-    }
-    let now = ambient::now();
-    let action = CommandAction::ListChats { chats: CHATS, messages: MESSAGES };
-    relay.send(known.id, Command { id: ambient::new_id(), deadline: now + LIST_DEADLINE, action }, now).await?;
-    let mut tx = app.store().begin(&TenantScope::of_connection(known)).await?;
-    tx.set_chats_listed(known.id, true).await?;
-    Ok(tx.commit().await?)
 }

@@ -110,7 +110,9 @@ async fn record(
     let Entry { offset, previous, .. } = *place.entry;
     let event = clean(envelope.payload);
     let (kind, told, live) = match &event {
-        Event::Message(message) => ("message", message_came(tx, place, message, offset).await?, !message.recovered),
+        Event::Message(message) => {
+            ("message", message_came(tx, place, message, offset).await?, is_news(message, written.cursor.linked_at))
+        }
         Event::Ack(ack) => {
             let row = tx.ack(connection, &ack.id, ack.ack).await?;
             ("ack", row.map(|row| place.message_status(row)), true)
@@ -128,10 +130,10 @@ async fn record(
             ("chat", None, false)
         }
         Event::State(change) => {
-            if matches!(change.state, SessionState::AwaitingLink | SessionState::LoggedOut) {
-                // The next phone may have other chats.
-                tx.set_chats_listed(connection, false).await?;
-                written.cursor.chats_listed = false;
+            let linked_at = linked_at(written.cursor.linked_at, change.state, envelope.header.at);
+            if linked_at != written.cursor.linked_at {
+                tx.set_linked_at(connection, linked_at).await?;
+                written.cursor.linked_at = linked_at;
             }
             ("state", Some(place.connection_status(change)), true)
         }
@@ -145,6 +147,22 @@ async fn record(
     tx.keep_event(connection, &StoredEvent { offset, previous, kind, at: envelope.header.at, payload }).await?;
     written.told.extend(told.filter(|_| live));
     Ok(())
+}
+
+/// Since when the phone is linked, after that step of its session.
+fn linked_at(before: Option<Timestamp>, state: SessionState, at: Timestamp) -> Option<Timestamp> {
+    match state {
+        SessionState::AwaitingLink | SessionState::LoggedOut => None,
+        SessionState::Connected => before.or(Some(at)),
+        _ => before,
+    }
+}
+
+/// Whether sockets are told of a message. One that was found later was missed while the session was away, and is news
+/// all the same, unless it is older than the link: then it is of the history that the phone brought along. WhatsApp's
+/// clock knows whole seconds, so the second of the link counts as after it.
+fn is_news(message: &Message, linked_at: Option<Timestamp>) -> bool {
+    !message.recovered || linked_at.is_some_and(|linked_at| message.sent_at.as_second() >= linked_at.as_second())
 }
 
 async fn message_came(
@@ -166,4 +184,20 @@ async fn message_came(
         Acked::Grown(row) => Some(place.message_status(row)),
         Acked::Known => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_connected_after_a_link_counts() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let first = linked_at(None, SessionState::Connected, at(1));
+        assert_eq!(first, Some(at(1)));
+        assert_eq!(linked_at(first, SessionState::Reconnecting, at(2)), first);
+        assert_eq!(linked_at(first, SessionState::Connected, at(3)), first);
+        assert_eq!(linked_at(first, SessionState::AwaitingLink, at(4)), None);
+        assert_eq!(linked_at(first, SessionState::LoggedOut, at(4)), None);
+    }
 }

@@ -1,5 +1,7 @@
 //! Table `cursors`: how far each connection's events are committed. It moves in the transaction that writes the rows.
 
+use jiff::Timestamp;
+use jiff_sqlx::{Timestamp as PgTimestamp, ToSqlx};
 use relay::{ConnectionId, Offset};
 
 use super::{StoreError, TenantTx};
@@ -11,30 +13,31 @@ pub struct Cursor {
     pub last: Offset,
     /// The fence that was current when this was read.
     pub fence: i64,
-    /// Whether the session was asked for its chats since its phone was linked.
-    pub chats_listed: bool,
+    /// When the phone that is linked now was first connected.
+    pub linked_at: Option<Timestamp>,
 }
 
 impl TenantTx {
     /// The cursor of a connection; made at the start when there is none.
     pub async fn cursor(&mut self, connection: ConnectionId) -> Result<Cursor, StoreError> {
-        let row: Option<(String, i64, bool)> = sqlx::query_as(
-            "SELECT last_id, fence, chats_listed_at IS NOT NULL FROM cursors \
+        let row: Option<(String, i64, Option<PgTimestamp>)> = sqlx::query_as(
+            "SELECT last_id, fence, linked_at FROM cursors \
              WHERE company_id = $1 AND connection_id = $2",
         )
         .bind(&self.company)
         .bind(connection.0)
         .fetch_optional(&mut *self.tx)
         .await?;
-        if let Some((last, fence, chats_listed)) = row {
-            return Ok(Cursor { last: last.parse().unwrap_or(Offset::START), fence, chats_listed });
+        if let Some((last, fence, linked_at)) = row {
+            let linked_at = linked_at.map(PgTimestamp::to_jiff);
+            return Ok(Cursor { last: last.parse().unwrap_or(Offset::START), fence, linked_at });
         }
         sqlx::query("INSERT INTO cursors (connection_id, company_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(connection.0)
             .bind(&self.company)
             .execute(&mut *self.tx)
             .await?;
-        Ok(Cursor { last: Offset::START, fence: 0, chats_listed: false })
+        Ok(Cursor { last: Offset::START, fence: 0, linked_at: None })
     }
 
     /// Moves the cursor from where it was read to `last`. False when it is not there any more, was deleted, or belongs
@@ -53,17 +56,14 @@ impl TenantTx {
         Ok(moved.rows_affected() == 1)
     }
 
-    /// Remembers that the session was asked for its chats, or that it must be asked again.
-    pub async fn set_chats_listed(&mut self, connection: ConnectionId, listed: bool) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE cursors SET chats_listed_at = CASE WHEN $3 THEN now() END \
-             WHERE company_id = $1 AND connection_id = $2",
-        )
-        .bind(&self.company)
-        .bind(connection.0)
-        .bind(listed)
-        .execute(&mut *self.tx)
-        .await?;
+    /// Remembers when the phone was first connected, or that there is none.
+    pub async fn set_linked_at(&mut self, connection: ConnectionId, at: Option<Timestamp>) -> Result<(), StoreError> {
+        sqlx::query("UPDATE cursors SET linked_at = $3 WHERE company_id = $1 AND connection_id = $2")
+            .bind(&self.company)
+            .bind(connection.0)
+            .bind(at.map(|at| at.to_sqlx()))
+            .execute(&mut *self.tx)
+            .await?;
         Ok(())
     }
 }
