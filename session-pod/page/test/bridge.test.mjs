@@ -44,7 +44,10 @@ describe('a life', () => {
   });
 
   test('the probe names what is missing until WhatsApp has loaded', async () => {
-    const early = await session.probe();
+    // A page that never loads anything is the early one: the real one may be done before it can be asked.
+    const blank = await session.page.browser().newPage();
+    const early = await session.probe(blank);
+    await blank.close();
     assert.ok(early.missing.includes('WAWebStreamModel'), JSON.stringify(early));
     const late = await until('the modules', async () => {
       const seen = await session.probe();

@@ -103,8 +103,8 @@ export class Session {
     return session;
   }
 
-  probe() {
-    return this.page.evaluate(script.probe).then(JSON.parse);
+  probe(page = this.page) {
+    return page.evaluate(script.probe).then(JSON.parse);
   }
 
   /** As the session pod does it: wait until nothing is missing and the number stands still, then inject. */
