@@ -7,7 +7,7 @@ mod tell;
 mod worker;
 mod write;
 
-pub use tell::{Told, room, status_now};
+pub use tell::{Told, message_status_now, room, status_now};
 
 use std::time::Duration;
 

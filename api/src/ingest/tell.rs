@@ -44,11 +44,8 @@ impl Place<'_> {
 
     /// A message that got further.
     pub fn message_status(&self, row: MessageRow) -> Told {
-        let MessageView { id, chat_id, wa_id, status, ack, failure, .. } = MessageView::from(row);
-        let data = json!({
-            "chatId": chat_id, "messageId": id, "waId": wa_id, "status": status, "ack": ack, "failure": failure,
-        });
-        self.told("message-status", data)
+        let Told { name, data } = message_status_now(row);
+        self.told(&name, data)
     }
 
     /// The session is in another state.
@@ -63,6 +60,17 @@ impl Place<'_> {
 pub fn status_now(connection: ConnectionId, status: &str, reason: Option<&str>) -> Told {
     let data = json!({"connectionId": connection, "status": status, "reason": reason});
     Told { name: "connection-status".to_owned(), data }
+}
+
+/// A `message-status` that no event of a session tells: nobody knows how the message ended.
+#[must_use]
+pub fn message_status_now(row: MessageRow) -> Told {
+    let MessageView { id, chat_id, connection_id, wa_id, status, ack, failure, .. } = MessageView::from(row);
+    let data = json!({
+        "connectionId": connection_id, "chatId": chat_id, "messageId": id, "waId": wa_id, "status": status, "ack": ack,
+        "failure": failure,
+    });
+    Told { name: "message-status".to_owned(), data }
 }
 
 /// The room of a company's sockets.

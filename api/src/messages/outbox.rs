@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::ingest::message_status_now;
 use crate::store::{StoreError, Waiting};
 
 /// How often it looks.
@@ -19,7 +20,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// A message that was stored more recently is most likely just leaving. Its time is rounded down to the second.
 const SETTLED: Duration = Duration::from_secs(5);
 
-/// Messages of one sweep. The next follows at once when there were as many.
+/// Messages of one transaction. The next follows at once when there were as many.
 const MOST: i64 = 100;
 
 /// How long after its deadline a message still waits for a word from its session.
@@ -37,36 +38,70 @@ pub async fn sweep(app: App, stop: CancellationToken) -> Result<(), StoreError> 
             _ = ticks.tick() => {}
             () = stop.cancelled() => return Ok(()),
         }
-        if let Err(error) = once(&app, ambient::now()).await {
+        if let Err(error) = once(&app, ambient::now(), &stop).await {
             tracing::warn!(%error, "outbox sweep failed");
         }
     }
 }
 
-async fn once(app: &App, now: Timestamp) -> Result<(), StoreError> {
+async fn once(app: &App, now: Timestamp, stop: &CancellationToken) -> Result<(), StoreError> {
+    while send_again(app, now, stop).await? {}
+    while give_up(app, now).await? {}
     let mut tx = app.store().begin_house().await?;
-    let waiting = tx.waiting(now - SETTLED, MOST).await?;
+    tx.forget_keys(now - KEYS).await?;
+    tx.commit().await
+}
+
+/// Sends what had not left. No lock is held meanwhile: two replicas may send the same, which is harmless. True when there
+/// may be more.
+async fn send_again(app: &App, now: Timestamp, stop: &CancellationToken) -> Result<bool, StoreError> {
+    let mut tx = app.store().begin_house().await?;
+    let waiting = tx.waiting(now - SETTLED, now, MOST).await?;
+    tx.commit().await?;
     let mut left = Vec::new();
-    for message in waiting.iter().filter(|message| message.deadline.to_jiff() > now) {
+    for message in &waiting {
         let Some(command) = command(message) else { continue };
         let id = ConnectionId(message.connection_id);
-        if app.ask_relay(async |relay| relay.send(id, command, now).await).await.is_err() {
+        if stop.is_cancelled() || app.ask_relay(async |relay| relay.send(id, command, now).await).await.is_err() {
             break;
         }
         left.push(message.id);
     }
-    if !left.is_empty() {
-        tracing::info!(messages = left.len(), "sent what had not left");
-        metrics::counter!("api_outbox_resent_total").increment(u64::try_from(left.len()).unwrap_or(u64::MAX));
-        tx.all_dispatched(&left).await?;
+    if left.is_empty() {
+        return Ok(false);
     }
-    let given_up = tx.give_up(now - PATIENCE).await?;
-    if given_up > 0 {
-        tracing::warn!(messages = given_up, "no word of their end");
-        metrics::counter!("api_messages_given_up_total").increment(given_up);
+    tracing::info!(messages = left.len(), "sent what had not left");
+    metrics::counter!("api_outbox_resent_total").increment(u64::try_from(left.len()).unwrap_or(u64::MAX));
+    let mut tx = app.store().begin_house().await?;
+    tx.all_dispatched(&left).await?;
+    tx.commit().await?;
+    // Whatever stopped it short would stop it again.
+    Ok(left.len() == waiting.len() && full(&waiting))
+}
+
+/// Gives up on what nobody tells of any more, and tells that. True when there may be more.
+async fn give_up(app: &App, now: Timestamp) -> Result<bool, StoreError> {
+    let mut tx = app.store().begin_house().await?;
+    let given_up = tx.give_up(now - PATIENCE, MOST).await?;
+    tx.commit().await?;
+    let more = full(&given_up);
+    if !given_up.is_empty() {
+        tracing::warn!(messages = given_up.len(), "no word of their end");
+        metrics::counter!("api_messages_given_up_total").increment(u64::try_from(given_up.len()).unwrap_or(u64::MAX));
     }
-    tx.forget_keys(now - KEYS).await?;
-    tx.commit().await
+    for row in given_up {
+        let Some(known) = app.fleet().connection(ConnectionId(row.connection_id)) else { continue };
+        let Ok(payload) = serde_json::to_string(&message_status_now(row)) else { continue };
+        if app.ask_relay(async |relay| relay.publish_committed(&known.company, &payload).await).await.is_err() {
+            // They are stored as given up all the same; who reads them sees it.
+            break;
+        }
+    }
+    Ok(more)
+}
+
+fn full<T>(batch: &[T]) -> bool {
+    i64::try_from(batch.len()).is_ok_and(|length| length >= MOST)
 }
 
 fn command(message: &Waiting) -> Option<Command> {

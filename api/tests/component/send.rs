@@ -132,7 +132,14 @@ async fn a_message_without_any_word_is_given_up() {
     let path = format!("/whatsapp/connections/{id}/messages");
     let queued = acme.caller.post(&path, json!({"to": ANA, "text": "hello"})).await.json(202);
     let command = session.next_send().await;
-    sqlx::query("UPDATE messages SET deadline = now() - interval '1 hour'").execute(&world.database).await.unwrap();
+    let mut socket = world.socket(&acme).await;
+    // Whether it left is not remembered: it may have.
+    sqlx::query("UPDATE messages SET dispatched_at = NULL, deadline = now() - interval '1 hour'")
+        .execute(&world.database)
+        .await
+        .unwrap();
+    let told = socket.next("message-status").await;
+    assert_eq!((&told["messageId"], &told["status"]), (&queued["id"], &json!("unknown")));
     until(&acme, &queued, "unknown").await;
     session.end(&command, Outcome::Done).await;
     until(&acme, &queued, "sent").await;

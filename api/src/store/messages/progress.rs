@@ -135,16 +135,22 @@ impl TenantTx {
 }
 
 impl HouseTx {
-    /// Messages that were queued before `queued_before` and whose command is not known to be in the relay. Locked
-    /// until the end of the transaction, so that two replicas do not send the same ones.
-    pub async fn waiting(&mut self, queued_before: Timestamp, limit: i64) -> Result<Vec<Waiting>, StoreError> {
+    /// Messages that were queued before `queued_before` and whose command, which may still be begun `now`, is not
+    /// known to be in the relay.
+    pub async fn waiting(
+        &mut self,
+        queued_before: Timestamp,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Waiting>, StoreError> {
         let rows = sqlx::query_as(
             "SELECT m.id, m.connection_id, c.wa_id AS chat_wa_id, m.wa_id, COALESCE(m.text, '') AS text, \
              m.command_id, m.deadline FROM messages m JOIN chats c ON c.id = m.chat_id \
              WHERE m.command_id IS NOT NULL AND m.outcome IS NULL AND m.dispatched_at IS NULL AND m.sent_at < $1 \
-             ORDER BY m.deadline LIMIT $2 FOR UPDATE OF m SKIP LOCKED",
+             AND m.deadline > $2 ORDER BY m.deadline LIMIT $3",
         )
         .bind(queued_before.to_sqlx())
+        .bind(now.to_sqlx())
         .bind(limit)
         .fetch_all(&mut *self.tx)
         .await?;
@@ -160,16 +166,20 @@ impl HouseTx {
         Ok(())
     }
 
-    /// Gives up on messages whose deadline passed before `now` without a word from their session: what never reached
-    /// the relay is expired for certain, of the rest nobody knows (a receipt may still tell). Says how many.
-    pub async fn give_up(&mut self, now: Timestamp) -> Result<u64, StoreError> {
-        let given_up = sqlx::query(
-            "UPDATE messages SET outcome = CASE WHEN dispatched_at IS NULL THEN 'expired' ELSE 'unknown' END \
-             WHERE command_id IS NOT NULL AND outcome IS NULL AND deadline < $1",
-        )
+    /// Gives up on messages whose deadline passed before `now` without a word from their session, and gives them. Even
+    /// what is not known to be in the relay may have left (the process ended before it could say so), so nobody knows
+    /// how they ended; a receipt may still tell.
+    pub async fn give_up(&mut self, now: Timestamp, limit: i64) -> Result<Vec<MessageRow>, StoreError> {
+        let rows = sqlx::query_as(concat!(
+            "UPDATE messages SET outcome = 'unknown' WHERE id IN (SELECT id FROM messages \
+             WHERE command_id IS NOT NULL AND outcome IS NULL AND deadline < $1 \
+             ORDER BY deadline LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING ",
+            columns!()
+        ))
         .bind(now.to_sqlx())
-        .execute(&mut *self.tx)
+        .bind(limit)
+        .fetch_all(&mut *self.tx)
         .await?;
-        Ok(given_up.rows_affected())
+        Ok(rows)
     }
 }
