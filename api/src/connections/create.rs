@@ -24,7 +24,8 @@ use crate::store::Claim;
 #[serde(rename_all = "camelCase")]
 pub struct NewConnectionRequest {
     /// Name for people, 1 to 128 characters.
-    #[serde(alias = "displayName")]
+    display_name: Option<String>,
+    /// The same.
     name: Option<String>,
     /// How its phone is linked; a QR code unless said.
     link: Option<LinkRequest>,
@@ -41,7 +42,8 @@ struct LinkRequest {
 impl NewConnectionRequest {
     fn parse(self) -> Result<(String, Link), Problem> {
         let mut fields = Fields::default();
-        let name = fields.require("name", self.name, display_name);
+        let name = fields.either(("displayName", self.display_name), ("name", self.name));
+        let name = fields.require("name", name, display_name);
         let link = match self.link {
             None => Some(Link::default()),
             Some(LinkRequest { method, phone_number }) => {

@@ -15,9 +15,11 @@ use crate::problem::Problem;
 
 /// What is to be changed.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Changes {
     /// Name for people, 1 to 128 characters.
-    #[serde(alias = "displayName")]
+    display_name: Option<String>,
+    /// The same.
     name: Option<String>,
 }
 
@@ -30,7 +32,8 @@ pub async fn patch(
 ) -> Result<Json<ConnectionView>, Problem> {
     let known = tenant.connection(id)?;
     let mut fields = Fields::default();
-    let name = fields.require("name", value.name, display_name);
+    let name = fields.either(("displayName", value.display_name), ("name", value.name));
+    let name = fields.require("name", name, display_name);
     let name = fields.finish(name)?;
     let changed = app.fleet().change(&known, json!({"displayName": name})).await?;
     Ok(Json(view(&app, &changed).await))

@@ -27,6 +27,17 @@ impl Fields {
         }
     }
 
+    /// The value of a field that has two names. Our own views show some under both, so both may come back, but they must
+    /// say the same.
+    pub fn either(&mut self, one: (&str, Option<String>), other: (&str, Option<String>)) -> Option<String> {
+        if let (Some(this), Some(that)) = (&one.1, &other.1)
+            && this != that
+        {
+            self.check(one.0, Err::<(), _>(format!("differs from {}, which is the same field", other.0)));
+        }
+        one.1.or(other.1)
+    }
+
     /// The whole, if nothing was complained of and every part is there.
     pub fn finish<T>(self, whole: Option<T>) -> Result<T, Problem> {
         match whole {
@@ -44,4 +55,25 @@ pub fn text(value: String, least: usize, most: usize) -> Result<String, String> 
     }
     // PostgreSQL and WhatsApp take no NUL in a text.
     if value.contains('\0') { Err("must not contain the character NUL".to_owned()) } else { Ok(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_names_of_one_field_must_agree() {
+        let some = |text: &str| Some(text.to_owned());
+        for (one, other, value, good) in [
+            (some("a"), None, some("a"), true),
+            (None, some("a"), some("a"), true),
+            (some("a"), some("a"), some("a"), true),
+            (None, None, None, true),
+            (some("a"), some("b"), some("a"), false),
+        ] {
+            let mut fields = Fields::default();
+            assert_eq!(fields.either(("displayName", one), ("name", other)), value);
+            assert_eq!(fields.finish(Some(())).is_ok(), good);
+        }
+    }
 }

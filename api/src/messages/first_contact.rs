@@ -18,8 +18,9 @@ pub struct FirstContactRequest {
     /// A phone number with country code, or WhatsApp's id of a chat.
     to: Option<String>,
     /// Its text, 1 to 65,536 characters.
-    #[serde(alias = "content")]
     text: Option<String>,
+    /// The same.
+    content: Option<String>,
 }
 
 /// Sends a message to a number or a chat, whether there is a conversation or not. Answers 202 with the message; its
@@ -34,7 +35,8 @@ pub async fn first_contact(
     let known = tenant.connection(id)?;
     let mut fields = Fields::default();
     let to = fields.require("to", body.value.to.as_deref(), recipient);
-    let text = fields.require("text", body.value.text, message_text);
+    let text = fields.either(("text", body.value.text), ("content", body.value.content));
+    let text = fields.require("text", text, message_text);
     let (chat, text) = fields.finish(to.zip(text))?;
     send(&app, &tenant, &known, &chat, &text, key.map(|key| key.with(&body.digest))).await
 }

@@ -17,8 +17,9 @@ use crate::store::ChatKey;
 #[derive(Debug, Deserialize)]
 pub struct ReplyRequest {
     /// Its text, 1 to 65,536 characters.
-    #[serde(alias = "content")]
     text: Option<String>,
+    /// The same.
+    content: Option<String>,
 }
 
 /// Sends a message into a chat. Answers 202 with the message, `queued`; how it gets on comes as `message-status`
@@ -32,7 +33,8 @@ pub async fn reply(
     body: Body<ReplyRequest>,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::default();
-    let text = fields.require("text", body.value.text, message_text);
+    let text = fields.either(("text", body.value.text), ("content", body.value.content));
+    let text = fields.require("text", text, message_text);
     let text = fields.finish(text)?;
     let mut tx = tenant.begin().await?;
     let row = tx.chat(id).await?;

@@ -61,7 +61,7 @@ impl TenantTx {
         sqlx::query("UPDATE cursors SET linked_at = $3 WHERE company_id = $1 AND connection_id = $2")
             .bind(&self.company)
             .bind(connection.0)
-            .bind(at.map(|at| at.to_sqlx()))
+            .bind(at.map(ToSqlx::to_sqlx))
             .execute(&mut *self.tx)
             .await?;
         Ok(())
