@@ -6,7 +6,7 @@ export WAC_CACHE CARGO_TARGET_DIR
 cluster := tests/cluster/cluster
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test check lint generate deps cluster cluster-down images format clean
+.PHONY: help demo demo-down test bench check lint generate deps cluster cluster-down images format clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-14s%s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ demo-down: ## end it, and leave nothing running
 
 test: ## everything: unit, property and component tests, charts, and the story on a real cluster (30 minutes the first time)
 	@tests/run
+
+bench: deps ## how fast the operator makes pods and what that costs (1 minute; BENCH_PROFILE=release to compare)
+	@tests/bench/run
 
 deps: ## install what is missing (Debian packages as root, npm packages)
 	@tests/install-deps
