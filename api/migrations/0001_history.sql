@@ -11,8 +11,9 @@ CREATE TABLE cursors (
     last_id         text NOT NULL DEFAULT '0-0',
     -- Grows with every change of owner; a writer that knows an older one is refused.
     fence           bigint NOT NULL DEFAULT 0,
-    -- When the session was asked for its chats; once for every link to a phone.
-    chats_listed_at timestamptz
+    -- When the phone that is linked now was first connected. What was sent before belongs to the history that the phone
+    -- brought along; what was sent later and found later was missed, and is news.
+    linked_at timestamptz
 );
 
 CREATE TABLE chats (
