@@ -39,6 +39,7 @@ check: lint ## the inner loop: format, lints, unit and component tests (2 minute
 	tests/harness/with-control-plane cargo test --workspace --locked --quiet
 
 lint: deps ## formats, lints, dependencies, types
+	@tests/install-tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	$(WAC_CACHE)/tools/bin/cargo-deny --log-level error check bans licenses sources
