@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod cleanup;
+pub mod client;
 pub mod company;
 pub mod connection;
 pub mod context;

@@ -57,7 +57,7 @@ fn failed(error: &dyn std::fmt::Display) -> ExitCode {
 pub async fn run(settings: Settings) -> ExitCode {
     runtime::telemetry::log(settings.log_format);
     let (shutdown, handle, client) =
-        match (Shutdown::on_signal(), runtime::telemetry::metrics(), Client::try_default().await) {
+        match (Shutdown::on_signal(), runtime::telemetry::metrics(), crate::client::client().await) {
             (Ok(shutdown), Ok(handle), Ok(client)) => (shutdown, handle, client),
             (Err(error), ..) => return failed(&error),
             (_, Err(error), _) => return failed(&error),
