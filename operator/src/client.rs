@@ -13,7 +13,7 @@ const SILENCE: Duration = Duration::from_secs(295);
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Neither a kubeconfig nor a ServiceAccount was found.
+    /// Neither a kubeconfig nor a `ServiceAccount` was found.
     #[error(transparent)]
     Config(#[from] kube::config::InferConfigError),
     /// What was found cannot be used.
@@ -21,7 +21,7 @@ pub enum Error {
     Client(#[from] kube::Error),
 }
 
-/// From the kubeconfig or the pod's ServiceAccount.
+/// From the kubeconfig or the pod's `ServiceAccount`.
 pub async fn client() -> Result<Client, Error> {
     let mut config = Config::infer().await?;
     config.read_timeout = Some(SILENCE);
