@@ -11,13 +11,13 @@ SHELL := /bin/bash
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-14s%s\n", $$1, $$2}'
 
-demo: deps ## the whole story on this machine, and then yours to play with (3 minutes; 20 the first time)
+demo: deps ## the whole story on this machine, and then yours to play with (2 minutes; longer the first time)
 	@tests/e2e/demo
 
 demo-down: ## end it, and leave nothing running
 	@tests/e2e/demo down
 
-test: ## everything: unit, property and component tests, charts, and the story on a real cluster (30 minutes the first time)
+test: ## everything: unit, property and component tests, charts, and the story on a real cluster (7 minutes; longer the first time)
 	@tests/run
 
 bench: deps ## how fast the operator makes pods and what that costs (1 minute; BENCH_PROFILE=release to compare)
@@ -35,8 +35,9 @@ cluster-down: ## end it
 images: deps ## container images, those whose inputs changed
 	@images/build
 
-check: lint ## the inner loop: format, lints, unit and component tests (2 minutes warm)
-	tests/harness/with-control-plane cargo test --workspace --locked --quiet
+# Component tests wait for servers and browsers more than they compute: four at once on two cores.
+check: lint ## the inner loop: format, lints, unit and component tests (1:40 warm)
+	RUST_TEST_THREADS=4 tests/harness/with-control-plane cargo test --workspace --locked --quiet
 
 lint: deps ## formats, lints, dependencies, types
 	@tests/install-tools
