@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::http::Caller;
+use crate::http::{Answer, Caller};
 
 /// Packets of one answer stand side by side with this between them.
 const BETWEEN: char = '\u{1e}';
@@ -92,9 +92,13 @@ impl Socket {
     }
 
     async fn send(&self, packet: &str) {
-        let headers = [("content-type", "text/plain;charset=UTF-8")];
-        let answer = self.caller.send("POST", &self.path, &headers, packet.to_owned()).await;
+        let answer = self.try_send(packet).await.unwrap();
         assert_eq!(answer.text(), "ok", "{packet}");
+    }
+
+    async fn try_send(&self, packet: &str) -> Result<Answer, hyper_util::client::legacy::Error> {
+        let headers = [("content-type", "text/plain;charset=UTF-8")];
+        self.caller.try_send("POST", &self.path, &headers, packet.to_owned()).await
     }
 
     /// The next packet that is no heartbeat.
@@ -102,7 +106,8 @@ impl Socket {
         loop {
             while let Some(packet) = self.packets.pop_front() {
                 match packet.as_str() {
-                    "2" => self.send("3").await,
+                    // The server may be ending: that its question finds no ear for the answer is how the socket ends.
+                    "2" => self.try_send("3").await.map(drop).map_err(|error| format!("closed: {error}"))?,
                     _ => return Ok(packet),
                 }
             }

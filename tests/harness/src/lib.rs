@@ -12,5 +12,6 @@ mod server;
 
 pub use control_plane::ControlPlane;
 pub use eventually::eventually;
+pub use ports::free_block;
 pub use postgres::Postgres;
 pub use redis::Redis;

@@ -10,7 +10,7 @@ use std::{
 const FIRST: u16 = 10_000;
 const LAST: u16 = 32_000;
 /// A block is as many ports as the largest server (a control plane) takes.
-pub(crate) const BLOCK: u16 = 10;
+pub const BLOCK: u16 = 10;
 const BLOCKS: u16 = (LAST - FIRST) / BLOCK;
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -21,7 +21,7 @@ static NEXT: AtomicU16 = AtomicU16::new(0);
 /// # Panics
 /// When every block is taken.
 #[expect(clippy::expect_used, reason = "a machine without ports cannot run the tests")]
-pub(crate) fn free_block() -> u16 {
+pub fn free_block() -> u16 {
     let start = u16::try_from(process::id().wrapping_mul(37) % u32::from(BLOCKS)).unwrap_or_default();
     (0..BLOCKS)
         .map(|_| FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed) % BLOCKS) % BLOCKS * BLOCK)
