@@ -10,7 +10,7 @@ use crate::envelope::{Envelope, Undecodable};
 use crate::error::RelayError;
 use crate::event::Event;
 use crate::ids::{CompanyId, ConnectionId};
-use crate::names::{COMPANY_CHANNELS, LIVE_CHANNELS, Names, STATUS_CHANNELS, WAKE_EVENTS_CHANNELS, company_channel};
+use crate::names::{COMPANY_CHANNELS, LIVE_CHANNELS, Names, WAKE_EVENTS_CHANNELS, company_channel};
 use crate::offset::{Fence, Offset};
 use crate::session_side::{Order, Snapshot};
 use crate::status::{LinkCode, SessionStatus};
@@ -58,8 +58,6 @@ impl ApiRelay {
 
     /// Pattern of the channels that say that a stream has events.
     pub const WAKE_EVENTS: &'static str = WAKE_EVENTS_CHANNELS;
-    /// Pattern of the channels that say that a status changed.
-    pub const STATUS: &'static str = STATUS_CHANNELS;
     /// Pattern of the channels that carry [`crate::Live`].
     pub const LIVE: &'static str = LIVE_CHANNELS;
     /// Pattern of the channels on which replicas tell each other of committed events.
@@ -113,11 +111,6 @@ impl ApiRelay {
     /// Tells all replicas of a company's committed event.
     pub async fn publish_committed(&mut self, company: &CompanyId, payload: &str) -> Result<(), RelayError> {
         Ok(self.0.publish(company_channel(company), payload).await?)
-    }
-
-    /// Whether Redis answers.
-    pub async fn ping(&mut self) -> Result<(), RelayError> {
-        Ok(redis::cmd("PING").query_async(&mut self.0).await?)
     }
 }
 

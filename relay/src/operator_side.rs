@@ -74,9 +74,4 @@ impl OperatorRelay {
         }
         Ok(known)
     }
-
-    /// Whether Redis answers.
-    pub async fn ping(&mut self) -> Result<(), RelayError> {
-        Ok(redis::cmd("PING").query_async(&mut self.0).await?)
-    }
 }
