@@ -47,9 +47,10 @@ lint: deps ## formats, lints, dependencies, types
 	$(WAC_CACHE)/tools/bin/cargo-machete >/dev/null || $(WAC_CACHE)/tools/bin/cargo-machete
 	cd session-pod/page && npm run --silent check && npm run --silent build
 
-generate: ## write anew what is generated: CRDs, tables in docs/
+generate: ## write anew what is generated: CRDs, tables in docs/, what the charts render
 	UPDATE_GOLDEN=1 cargo test --quiet --locked -p crds --test golden
 	UPDATE_GOLDEN=1 cargo test --quiet --locked -p session-pod --lib table
+	charts/goldens update
 
 format: ## format all Rust
 	cargo fmt --all
