@@ -191,7 +191,7 @@ chapter('a killed browser comes back without a code', async () => {
   const heard = heardSoFar();
   const pages = (await phone.pages()).map(({ id }) => id);
   // The browser itself is the one child of the supervisor, which is PID 1; the others are the browser's.
-  await connection.exec(
+  await connection.shell(
     `for p in /proc/[0-9]*; do read -r _ _ _ parent _ <$p/stat && [ "$parent" = 1 ] && grep -qa remote-debugging $p/cmdline && kill -9 \${p#/proc/}; done; true`,
   );
   await eventually('another page', 60, () => phone.pages(), (now) => now.length === 1 && !pages.includes(now[0].id));

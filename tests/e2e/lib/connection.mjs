@@ -1,6 +1,7 @@
 // One connection, as somebody with kubectl sees it. The id outside Kubernetes is the object's UID.
 import { eventually } from './eventually.mjs';
 import { attempt, kubectl, list, object } from './kubectl.mjs';
+import { beside } from './probe.mjs';
 
 const KIND = 'whatsappconnections.whatsapp-operator.dev';
 const LABEL = 'whatsapp-operator.dev/connection';
@@ -52,9 +53,9 @@ export class Connection {
     return this.resource();
   }
 
-  /** A shell command in the session's container. */
-  exec(command) {
-    return kubectl('exec', '--namespace', this.namespace, this.name, '--', 'sh', '-c', command);
+  /** A shell command beside the session, among its processes. */
+  shell(command) {
+    return beside(this.namespace, this.name, command);
   }
 
   async delete() {
