@@ -1,0 +1,107 @@
+// Operator and API are upgraded, from the chart of an earlier commit to the present one, with other settings for sessions; and
+// no session notices: its pod is the same, never restarted, and messages go on arriving.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Connection, fresh } from './lib/connection.mjs';
+import { eventually } from './lib/eventually.mjs';
+import { kubectl, list, object } from './lib/kubectl.mjs';
+import { linked } from './lib/linked.mjs';
+import { World } from './lib/world.mjs';
+
+const LONGEST_MS = 120_000;
+const ROLLED_OUT = '180s';
+const charts = fileURLToPath(new URL('../../charts', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'upgrade-'));
+const run = (command, ...args) => execFileSync(command, args, { encoding: 'utf8', timeout: LONGEST_MS, stdio: ['ignore', 'pipe', 'pipe'] });
+
+let world, connection, phone, second, values;
+
+before(async () => {
+  world = await World.open();
+  values = JSON.parse(run('helm', 'get', 'values', 'whatsapp', '--namespace', world.namespace, '--output', 'json'));
+  ({ connection, phone } = await linked(world, 'acme', 'upgrade'));
+});
+
+after(async () => {
+  if (values) await release(charts, values);
+  await Promise.all([connection?.delete(), second?.delete()]);
+  rmSync(directory, { recursive: true });
+  world?.close();
+});
+
+/** Installs that chart over what is there, and waits until everything of it runs. */
+async function release(from, settings, wait = true) {
+  const file = join(directory, 'values.json');
+  writeFileSync(file, JSON.stringify(settings));
+  run('helm', 'upgrade', 'whatsapp', join(from, 'whatsapp-operator'), '--namespace', world.namespace, '--reset-values', '--values', file);
+  if (!wait) return;
+  await replaceStuck();
+  const workloads = await kubectl('get', 'deployments,statefulsets', '--namespace', world.namespace, '--output=name');
+  for (const workload of workloads.trim().split('\n')) {
+    await kubectl('rollout', 'status', '--namespace', world.namespace, workload, `--timeout=${ROLLED_OUT}`);
+  }
+}
+
+/**
+ * A StatefulSet does not replace a pod of an earlier revision that is not ready. The earlier chart may have made one, since it
+ * was run with today's images.
+ */
+async function replaceStuck() {
+  const observed = ({ metadata, status }) => status.observedGeneration === metadata.generation;
+  const sets = () => list(world.namespace, 'statefulsets');
+  for (const { metadata, status } of await eventually('the StatefulSets are seen', 30, sets, (all) => all.every(observed))) {
+    const pod = await object(world.namespace, 'pod', `${metadata.name}-0`);
+    if (!pod || pod.metadata.labels['controller-revision-hash'] === status.updateRevision) continue;
+    await kubectl('delete', 'pod', pod.metadata.name, '--namespace', world.namespace, '--wait=false');
+  }
+}
+
+/** What would change if the session had been disturbed. */
+async function life() {
+  const { metadata, status } = await connection.pod();
+  const [{ restartCount, state, ready }] = status.containerStatuses;
+  return { uid: metadata.uid, restartCount, startedAt: state.running?.startedAt, ready };
+}
+
+async function goesOn(text) {
+  const api = world.api('acme');
+  await phone.receive('5511955550009@c.us', text);
+  await eventually(`"${text}" arrives`, 60, async () => {
+    const { items } = await api.get(`/whatsapp/connections/${connection.id}/chats`);
+    return items.some(({ lastMessage }) => lastMessage?.text === text);
+  });
+}
+
+/** An operator that makes a pod has looked at every connection there is. */
+async function operatorActs() {
+  second = await Connection.apply('acme', fresh('after'));
+  await eventually('the operator makes a pod', 60, () => second.pod());
+}
+
+/** The chart of an earlier commit, over what is there; what it does not know is not said to it, and the images are today's. */
+async function goBack(t) {
+  try {
+    t.diagnostic(`from ${run(join(charts, 'previous'), directory)}`);
+  } catch (error) {
+    return t.diagnostic(`from the same chart: ${error.stderr}`);
+  }
+  const { image, companies, session, redis, postgresql } = values;
+  return release(join(directory, 'charts'), { image, companies, session, redis, postgresql }, false);
+}
+
+test('an upgrade of the chart and other settings for sessions restart none that runs', { timeout: 6 * LONGEST_MS }, async (t) => {
+  const earlier = await life();
+  await goBack(t);
+  const browserArgs = [...values.session.browserArgs, '--js-flags=--max-old-space-size=512'];
+  await release(charts, { ...values, session: { ...values.session, browserArgs, resources: { limits: { memory: '1Gi' } } }, logFormat: 'json' });
+  await operatorActs();
+  const [{ env }] = (await second.pod()).spec.containers;
+  assert.ok(env.find(({ name }) => name === 'BROWSER_ARGS').value.includes('max-old-space-size'), 'a new pod has the new settings');
+  assert.deepEqual(await life(), earlier);
+  await goesOn('After the upgrade');
+});
