@@ -73,10 +73,8 @@ test('link-local addresses, where clouds tell a machine its secrets, are closed 
     const server = createServer((socket) => socket.end()).listen(port, ADDRESS, () => resolve(port)).on('error', reject);
     closing.unshift(() => server.close());
   })));
-  for (const port of ports) {
-    assert.equal(await fromStranger(ADDRESS, port), 'open', 'a pod without the policy');
-    assert.equal(await fromSession(ADDRESS, port), 'closed');
-  }
+  for (const port of ports) assert.equal(await fromStranger(ADDRESS, port), 'open', 'to a pod without the policy');
+  await closed(fromSession, ports.map((port) => [ADDRESS, port]));
 });
 
 test('nobody else reaches Redis, PostgreSQL, or what operator and API serve to the cluster alone', async () => {
@@ -156,7 +154,7 @@ test('a pod that is not restricted is refused in a company\'s namespace, whoever
   });
   const weaker = (change) => ({ securityContext: { ...container.securityContext, ...change } });
   assert.equal(await refusalOf(pod({})), undefined, 'a restricted one is taken');
-  for (const [what, rogue] of Object.entries({
+  const rogues = Object.entries({
     'as root': pod({ securityContext: { ...securityContext, runAsNonRoot: false, runAsUser: 0 } }),
     privileged: pod({}, weaker({ privileged: true, allowPrivilegeEscalation: true })),
     'with capabilities': pod({}, weaker({ capabilities: { add: ['NET_ADMIN'] } })),
@@ -164,11 +162,12 @@ test('a pod that is not restricted is refused in a company\'s namespace, whoever
     "on the node's network": pod({ hostNetwork: true }),
     "among the node's processes": pod({ hostPID: true }),
     "with the node's files": pod({ volumes: [{ name: 'root', hostPath: { path: '/' } }] }),
-  })) {
+  });
+  const byOperator = ['create', '--dry-run=server', '--as', account('operator'), '--filename', '-'];
+  await Promise.all(rogues.map(async ([what, rogue]) => {
     assert.match((await refusalOf(rogue)) ?? 'taken', /violates PodSecurity "restricted/, what);
-    const byOperator = ['create', '--dry-run=server', '--as', account('operator'), '--filename', '-'];
     assert.match((await attempt(byOperator, rogue)).stderr, /violates PodSecurity "restricted/, `${what}, by the operator`);
-  }
+  }));
 });
 
 const account = (who) => `system:serviceaccount:${world.namespace}:whatsapp-${who}`;
@@ -180,7 +179,9 @@ test('the operator lists no Secret, and the API touches no pod and no Secret', a
   const everywhere = ['--all-namespaces'];
   const [home, system] = [own.namespace, world.namespace].map((namespace) => ['--namespace', namespace]);
   const refused = [];
-  for (const where of [everywhere, home, system]) refused.push(['operator', 'get', 'secrets', ...where], ['api', 'get', 'secrets', ...where], ['api', 'get', 'pods', ...where]);
+  for (const where of [everywhere, home, system]) {
+    refused.push(['operator', 'get', 'secrets', ...where], ['api', 'get', 'secrets', ...where], ['api', 'get', 'pods', ...where]);
+  }
   refused.push(
     ['operator', 'get', 'secret', 'whatsapp-credentials', ...system],
     ['operator', 'delete', 'secrets', '--all', '--dry-run=server', ...home],
@@ -192,9 +193,9 @@ test('the operator lists no Secret, and the API touches no pod and no Secret', a
     ['api', 'exec', own.name, ...home, '--', 'true'],
     ['api', 'patch', 'wac', own.name, ...home, '--subresource=status', '--type=merge', '--patch={}'],
   );
-  for (const [who, ...args] of refused) {
-    assert.match((await as(who, ...args)).stderr, /\(Forbidden\)|cannot .* resource/, `${who}: ${args.join(' ')}`);
-  }
+  await Promise.all(refused.map(async ([who, ...args]) =>
+    assert.match((await as(who, ...args)).stderr, /\(Forbidden\)|cannot .* resource/, `${who}: ${args.join(' ')}`),
+  ));
 });
 
 test('whatever runs is nobody in particular, may nothing, and finds nothing to write to', async () => {
