@@ -13,6 +13,7 @@ import { reach } from './lib/reach.mjs';
 import { Redis } from './lib/redis.mjs';
 import { World } from './lib/world.mjs';
 
+const OURS = /^(whatsapp-system|company-)/;
 let world, own, other, stranger, node, redisRoute;
 const closing = [];
 
@@ -200,7 +201,7 @@ test('the operator lists no Secret, and the API touches no pod and no Secret', a
 
 test('whatever runs is nobody in particular, may nothing, and finds nothing to write to', async () => {
   const pods = (await list(undefined, 'pods', '--all-namespaces', '--field-selector=status.phase=Running')).filter(
-    ({ metadata, spec }) => /^(whatsapp-system|company-)/.test(metadata.namespace) && spec.nodeName === node.name,
+    ({ metadata, spec }) => OURS.test(metadata.namespace) && !metadata.deletionTimestamp && spec.nodeName === node.name,
   );
   const containers = containersOf(pods);
   const seen = await processes(node, containers.map(({ id }) => id));

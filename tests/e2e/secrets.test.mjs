@@ -81,8 +81,8 @@ test('the secrets are known', async () => {
   const pod = await connection.pod();
   await keepSecret(connection.namespace, pod.spec.volumes.find(({ name }) => name === 'relay').secret.secretName);
   node = await onNode(pod.spec.nodeName);
-  pods = (await list(undefined, 'pods', '--all-namespaces', '--field-selector=status.phase=Running')).filter(({ metadata }) =>
-    /^(whatsapp-system|company-)/.test(metadata.namespace),
+  pods = (await list(undefined, 'pods', '--all-namespaces', '--field-selector=status.phase=Running')).filter(
+    ({ metadata }) => /^(whatsapp-system|company-)/.test(metadata.namespace) && !metadata.deletionTimestamp,
   );
   const containers = containersOf(pods.filter(({ spec }) => spec.nodeName === node.name));
   const seen = await processes(node, containers.map(({ id }) => id));

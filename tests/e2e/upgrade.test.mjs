@@ -28,18 +28,20 @@ before(async () => {
 });
 
 after(async () => {
-  if (values) await release(charts, values);
+  if (values) await release(values);
   await Promise.all([connection?.delete(), second?.delete()]);
   rmSync(directory, { recursive: true });
   world?.close();
 });
 
-/** Installs that chart over what is there, and waits until everything of it runs. */
-async function release(from, settings, wait = true) {
+const upgrade = (from, ...settings) =>
+  run('helm', 'upgrade', 'whatsapp', join(from, 'whatsapp-operator'), '--namespace', world.namespace, '--reset-values', ...settings);
+
+/** Installs today's chart over what is there, and waits until everything of it runs. */
+async function release(settings) {
   const file = join(directory, 'values.json');
   writeFileSync(file, JSON.stringify(settings));
-  run('helm', 'upgrade', 'whatsapp', join(from, 'whatsapp-operator'), '--namespace', world.namespace, '--reset-values', '--values', file);
-  if (!wait) return;
+  upgrade(charts, '--values', file);
   await replaceStuck();
   const workloads = await kubectl('get', 'deployments,statefulsets', '--namespace', world.namespace, '--output=name');
   for (const workload of workloads.trim().split('\n')) {
@@ -64,8 +66,8 @@ async function replaceStuck() {
 /** What would change if the session had been disturbed. */
 async function life() {
   const { metadata, status } = await connection.pod();
-  const [{ restartCount, state, ready }] = status.containerStatuses;
-  return { uid: metadata.uid, restartCount, startedAt: state.running?.startedAt, ready };
+  const [{ restartCount, state }] = status.containerStatuses;
+  return { uid: metadata.uid, restartCount, startedAt: state.running?.startedAt };
 }
 
 async function goesOn(text) {
@@ -83,22 +85,23 @@ async function operatorActs() {
   await eventually('the operator makes a pod', 60, () => second.pod());
 }
 
-/** The chart of an earlier commit, over what is there; what it does not know is not said to it, and the images are today's. */
-async function goBack(t) {
+/** The chart of an earlier commit with the values of its time, over what is there. The images are today's. */
+function goBack(t) {
   try {
     t.diagnostic(`from ${run(join(charts, 'previous'), directory)}`);
   } catch (error) {
     return t.diagnostic(`from the same chart: ${error.stderr}`);
   }
-  const { image, companies, session, redis, postgresql } = values;
-  return release(join(directory, 'charts'), { image, companies, session, redis, postgresql }, false);
+  const browser = `session.browserArgs=${JSON.stringify(values.session.browserArgs)}`;
+  return upgrade(join(directory, 'charts'), '--values', join(directory, 'tests/e2e/values.yaml'), '--set-json', browser);
 }
 
 test('an upgrade of the chart and other settings for sessions restart none that runs', { timeout: 6 * LONGEST_MS }, async (t) => {
   const earlier = await life();
-  await goBack(t);
+  goBack(t);
   const browserArgs = [...values.session.browserArgs, '--js-flags=--max-old-space-size=512'];
-  await release(charts, { ...values, session: { ...values.session, browserArgs, resources: { limits: { memory: '1Gi' } } }, logFormat: 'json' });
+  const session = { ...values.session, browserArgs, resources: { limits: { memory: '1Gi' } } };
+  await release({ ...values, session, logFormat: 'json' });
   await operatorActs();
   const [{ env }] = (await second.pod()).spec.containers;
   assert.ok(env.find(({ name }) => name === 'BROWSER_ARGS').value.includes('max-old-space-size'), 'a new pod has the new settings');

@@ -28,8 +28,9 @@ async function ephemeral(namespace, name) {
   return container;
 }
 
-/** A pod of its own: `{exec, pod, remove}`. Deleting it is the caller's duty. */
-export async function probe(namespace, name, spec = {}) {
+/** A pod of its own: `{exec, remove}`. Deleting it is the caller's duty. */
+export async function probe(namespace, stem, spec = {}) {
+  const name = `${stem}-${Date.now().toString(36)}`;
   const whole = {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -46,7 +47,6 @@ export async function probe(namespace, name, spec = {}) {
   const running = (pod) => pod?.status.phase === 'Running';
   await eventually(`the pod ${name} runs`, START_SECONDS, () => object(namespace, 'pod', name), running);
   return {
-    pod: () => object(namespace, 'pod', name),
     exec: (command, ...more) => kubectl('exec', '--namespace', namespace, name, '--', 'bash', '-c', command, 'bash', ...more),
     remove: () => kubectl('delete', 'pod', name, '--namespace', namespace, '--ignore-not-found', '--wait=false'),
   };
