@@ -1,21 +1,27 @@
 //! The one way for an event to the API: told once, under the id that the API knows, kept in the outbox until Redis has
-//! it. Clones share it.
+//! it. Clones share it. What is written here reaches the disk itself within a second ([`keep_on_disk`]).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use relay::{Account, ChatId, Event, Message, MessageId};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::memory::{Mark, Memory};
-use crate::outbox::{Outbox, OutboxError, Record};
+use crate::outbox::{Outbox, Record};
 use crate::session::Link;
 
 /// Messages that are remembered as told. A synchronisation tells at most 4,000 at once.
 const TOLD: usize = 20_000;
+
+/// What a power cut may take of the events that Redis does not have: as much as it takes of Redis itself, whose own file
+/// is synced as often (`appendfsync everysec`).
+const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// The journal of a session.
 #[derive(Clone)]
@@ -35,6 +41,17 @@ struct Inner {
     /// Something had no room, and is to be looked for when there is room again.
     overflowed: bool,
     mark: Mark,
+    saved: Saved,
+}
+
+/// Whether the memory's file says what the memory does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Saved {
+    Yes,
+    /// With the next `settle`.
+    Soon,
+    /// The volume did not take it; every `settle` tries again.
+    Failed,
 }
 
 impl Journal {
@@ -50,7 +67,7 @@ impl Journal {
             }
         }
         let mark = memory.mark.clone();
-        let inner = Inner { outbox, memory, path, told, caught_up: false, overflowed: false, mark };
+        let inner = Inner { outbox, memory, path, told, caught_up: false, overflowed: false, mark, saved: Saved::Yes };
         let journal =
             Self { inner: Arc::new(Mutex::new(inner)), filled: Arc::new(Notify::new()), lost: Arc::new(Notify::new()) };
         journal.filled.notify_one();
@@ -108,9 +125,9 @@ impl Journal {
     }
 
     /// Redis has the oldest event, or it cannot be sent at all.
-    pub fn sent(&self) -> Result<(), OutboxError> {
+    pub fn sent(&self) {
         let mut inner = self.lock();
-        if let Some(Record { event: Event::Message(message), .. }) = inner.outbox.pop()? {
+        if let Some(Record { event: Event::Message(message), .. }) = inner.outbox.pop() {
             inner.mark.saw(message.sent_at, &message.id);
         }
         inner.gauge();
@@ -120,7 +137,23 @@ impl Journal {
                 self.lost.notify_one();
             }
         }
-        Ok(())
+    }
+
+    /// Writes what the volume did not take before, and syncs what waits to disk. Blocks: a disk takes its time.
+    pub fn settle(&self) {
+        let file = {
+            let mut inner = self.lock();
+            inner.outbox.mend();
+            if inner.saved != Saved::Yes {
+                inner.save();
+            }
+            inner.gauge();
+            inner.outbox.to_sync()
+        };
+        // Without the lock: whoever tells an event must not wait for a disk.
+        if let Err(error) = file.and_then(|file| file.map_or(Ok(()), |file| file.sync_data())) {
+            tracing::error!(%error, "the outbox is not synced; a power cut may take what waits in it");
+        }
     }
 
     /// Whether Redis has everything.
@@ -240,20 +273,35 @@ impl Inner {
     fn keep_mark(&mut self) {
         if self.caught_up && self.memory.mark != self.mark {
             self.memory.mark = self.mark.clone();
-            self.save();
+            // An older mark costs a message told again, and a sync for each message would cost
+            // more than that.
+            self.saved = Saved::Soon;
         }
     }
 
-    fn save(&self) {
-        if let Err(error) = self.memory.save(&self.path) {
+    fn save(&mut self) {
+        let saved = self.memory.save(&self.path);
+        self.saved = if saved.is_ok() { Saved::Yes } else { Saved::Failed };
+        if let Err(error) = saved {
             // What is not remembered is told again after the next start; nothing is lost by that.
-            tracing::error!(%error, "what the session remembers cannot be saved");
+            tracing::error!(%error, "what the session remembers cannot be saved; trying again");
         }
     }
 
     fn gauge(&self) {
+        let failing = self.saved == Saved::Failed || !self.outbox.is_on_volume();
+        metrics::gauge!("whatsapp_session_volume_failing").set(if failing { 1.0 } else { 0.0 });
         metrics::gauge!("whatsapp_session_outbox_bytes")
             .set(f64::from(u32::try_from(self.outbox.bytes()).unwrap_or(u32::MAX)));
+    }
+}
+
+/// Settles the journal again and again until `stop`. Whoever stops it settles once more when the last event is told.
+pub async fn keep_on_disk(journal: Journal, stop: CancellationToken) {
+    while tokio::time::timeout(SYNC_EVERY, stop.cancelled()).await.is_err() {
+        let journal = journal.clone();
+        // Fails only when it panicked, and nothing in it does.
+        let _ = tokio::task::spawn_blocking(move || journal.settle()).await;
     }
 }
 
@@ -333,7 +381,7 @@ mod tests {
         let journal = open(&folder);
         journal.tell(message(CHOSEN, 1), NOW);
         let _ = journal.next().await;
-        journal.sent().expect("written");
+        journal.sent();
         assert!(journal.is_empty());
     }
 
@@ -347,7 +395,7 @@ mod tests {
         journal.tell(Event::Ack(Ack { id: actual, ack: 2 }), NOW);
         let Event::Message(told) = journal.next().await.event else { panic!("a message") };
         assert_eq!((told.id.as_str(), told.chat.as_str()), (CHOSEN, "5511999999999@c.us"));
-        journal.sent().expect("written");
+        journal.sent();
         assert_eq!(journal.next().await.event, Event::Ack(Ack { id: chosen, ack: 2 }));
     }
 
@@ -358,7 +406,7 @@ mod tests {
         journal.tell(message("true_5511999999999@c.us_3EB01", 10), NOW);
         journal.caught_up();
         assert_eq!(journal.mark(), Mark::default(), "Redis does not have it yet");
-        journal.sent().expect("written");
+        journal.sent();
         let told = journal.mark();
         assert!(
             told.complete && !told.misses(Timestamp::from_second(9).expect("valid"), &CHOSEN.parse().expect("valid"))
@@ -366,10 +414,11 @@ mod tests {
 
         journal.interrupted();
         journal.tell(message("true_5511999999999@c.us_3EB02", 20), NOW);
-        journal.sent().expect("written");
+        journal.sent();
         assert_eq!(journal.mark(), told, "an older message may still be missing");
         journal.caught_up();
         assert_ne!(journal.mark(), told);
+        journal.settle();
         assert_eq!(open(&folder).mark(), journal.mark());
     }
 
@@ -382,7 +431,7 @@ mod tests {
         let drain = || {
             let mut taken = 0;
             while !journal.is_empty() {
-                journal.sent().expect("written");
+                journal.sent();
                 taken += 1;
             }
             taken

@@ -1,6 +1,6 @@
-//! The events that Redis does not have yet, in a file on the volume: written before they are sent, taken off when Redis
-//! has answered, so that neither a crash of ours nor an absence of Redis loses one. Not synced to disk each time: what
-//! a power cut takes is found again in the page's store, because the mark of `sync.rs` moves only after Redis.
+//! The events that Redis does not have yet, in memory and in a file on the volume, so that neither a crash of ours nor an
+//! absence of Redis loses one. Written before they are sent; synced to disk once a second by [`crate::journal`], and only
+//! while something waits. A volume that fails stops nothing: then memory alone keeps them until it takes them again.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -30,14 +30,11 @@ pub enum OutboxError {
     /// There is no room for it.
     #[error("the outbox is full: {bytes} of {limit} bytes")]
     Full {
-        /// Size of the file.
+        /// Size of what waits.
         bytes: u64,
         /// Largest size.
         limit: u64,
     },
-    /// The volume does not take it.
-    #[error("outbox: {0}")]
-    Io(#[from] io::Error),
     /// It does not become JSON.
     #[error("outbox: {0}")]
     Encode(#[from] serde_json::Error),
@@ -48,67 +45,84 @@ pub enum OutboxError {
 pub struct Outbox {
     path: PathBuf,
     file: File,
+    /// Size of the file, with what was taken off since it was written anew.
     bytes: u64,
+    /// Largest size of the file, and of what waits.
     limit: u64,
-    waiting: VecDeque<Record>,
-    /// The file does not say what waits, because a write failed: it must be written anew before anything is added.
+    waiting: VecDeque<(Record, u64)>,
+    /// Size of what waits.
+    waiting_bytes: u64,
+    /// The file does not say what waits, because the volume failed: it must be written anew.
     stale: bool,
+    /// Something in the file may not be on the disk yet.
+    unsynced: bool,
 }
 
 impl Outbox {
     /// Opens the file and reads what an earlier process left. A last line that was cut off by a crash was never
     /// acknowledged to anybody and is dropped.
     pub fn open(path: &Path, limit: u64) -> io::Result<Self> {
-        let waiting = match std::fs::read(path) {
-            Ok(content) => left(&content),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => VecDeque::new(),
+        let content = match std::fs::read(path) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
+        let waiting = left(&content);
+        let waiting_bytes = waiting.iter().map(|(_, size)| size).sum();
+        let bytes = size_of(&content);
         let file = append_to(path)?;
-        let mut outbox = Self { path: path.to_owned(), file, bytes: 0, limit, waiting, stale: false };
-        outbox.compact()?;
+        let mut outbox =
+            Self { path: path.to_owned(), file, bytes, limit, waiting, waiting_bytes, stale: true, unsynced: false };
+        // A full volume is no reason not to start: what waits is known, and sending it may be what makes room.
+        outbox.mend();
         Ok(outbox)
     }
 
-    /// Keeps an event until it is taken off.
+    /// Keeps an event until it is taken off; in memory only while the volume fails.
     pub fn push(&mut self, record: Record) -> Result<(), OutboxError> {
         let mut line = serde_json::to_vec(&record)?;
         line.push(b'\n');
-        let size = u64::try_from(line.len()).unwrap_or(u64::MAX);
-        if self.bytes.saturating_add(size) > self.limit {
-            self.compact()?;
+        let size = size_of(&line);
+        let waiting_bytes = self.waiting_bytes.saturating_add(size);
+        if waiting_bytes > self.limit {
+            return Err(OutboxError::Full { bytes: self.waiting_bytes, limit: self.limit });
         }
         if self.bytes.saturating_add(size) > self.limit {
-            return Err(OutboxError::Full { bytes: self.bytes, limit: self.limit });
+            self.stale = true;
+            self.mend();
         }
-        self.write(&line)?;
-        self.waiting.push_back(record);
+        self.write(&line);
+        self.waiting.push_back((record, size));
+        self.waiting_bytes = waiting_bytes;
         Ok(())
     }
 
     /// The oldest event.
     #[must_use]
     pub fn front(&self) -> Option<&Record> {
-        self.waiting.front()
+        self.waiting.front().map(|(record, _)| record)
     }
 
-    /// Takes the oldest event off.
-    pub fn pop(&mut self) -> Result<Option<Record>, OutboxError> {
-        let taken = self.waiting.pop_front();
+    /// Takes the oldest event off. Should the volume not learn of that, it is sent again after a crash, which harms
+    /// nobody: events have ids.
+    pub fn pop(&mut self) -> Option<Record> {
+        let (record, size) = self.waiting.pop_front()?;
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(size);
         if self.waiting.is_empty() {
             // The usual case: nothing waits, and the file starts again from nothing.
-            self.stale = true;
-            self.file.set_len(0)?;
-            (self.bytes, self.stale) = (0, false);
-        } else if taken.is_some() && (self.stale || self.write(TAKEN).is_err()) {
-            self.compact()?;
+            match self.file.set_len(0) {
+                Ok(()) => (self.bytes, self.stale, self.unsynced) = (0, false, false),
+                Err(error) => self.failed(&error),
+            }
+        } else {
+            self.write(TAKEN);
         }
-        Ok(taken)
+        Some(record)
     }
 
     /// All events that wait, oldest first.
     pub fn waiting(&self) -> impl Iterator<Item = &Record> {
-        self.waiting.iter()
+        self.waiting.iter().map(|(record, _)| record)
     }
 
     /// Size of the file.
@@ -117,38 +131,86 @@ impl Outbox {
         self.bytes
     }
 
-    /// In one call to the kernel, so that a crash of ours leaves no half line. A full volume may take half of it: that
-    /// half is taken back, or it would spoil the next line as well.
-    fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        if self.stale {
-            self.compact()?;
-        }
-        if let Err(error) = self.file.write_all(line) {
-            self.stale = self.file.set_len(self.bytes).is_err();
-            return Err(error);
-        }
-        self.bytes = self.bytes.saturating_add(u64::try_from(line.len()).unwrap_or(0));
-        Ok(())
+    /// Whether the file says what waits. While it does not, a crash of ours loses what only memory has.
+    #[must_use]
+    pub const fn is_on_volume(&self) -> bool {
+        !self.stale
     }
 
-    /// Writes the file anew with what waits only.
-    fn compact(&mut self) -> Result<(), io::Error> {
+    /// Writes the file anew when it does not say what waits.
+    pub fn mend(&mut self) {
+        if self.stale
+            && let Err(error) = self.compact()
+        {
+            tracing::warn!(%error, waiting = self.waiting.len(), "the outbox cannot be written; memory keeps it");
+        }
+    }
+
+    /// The file, when it must be synced for what waits to survive a power cut. Who takes it syncs it.
+    pub fn to_sync(&mut self) -> io::Result<Option<File>> {
+        if !std::mem::take(&mut self.unsynced) || self.waiting.is_empty() {
+            return Ok(None);
+        }
+        self.file.try_clone().map(Some)
+    }
+
+    /// In one call to the kernel, so that a crash of ours leaves no half line. A full volume may take half of it: that
+    /// half is taken back, or it would spoil the next line as well.
+    fn write(&mut self, line: &[u8]) {
+        if self.stale {
+            return;
+        }
+        match self.file.write_all(line) {
+            Ok(()) => {
+                self.bytes = self.bytes.saturating_add(size_of(line));
+                self.unsynced = true;
+            }
+            Err(error) => {
+                let _ = self.file.set_len(self.bytes);
+                self.failed(&error);
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &io::Error) {
         self.stale = true;
+        tracing::error!(%error, "the volume does not take the outbox; memory keeps it until it does");
+    }
+
+    /// Writes the file anew with what waits only. On disk before it takes the old one's place, or a power cut could
+    /// leave neither.
+    fn compact(&mut self) -> io::Result<()> {
         let fresh = self.path.with_extension("new");
         let mut content = Vec::new();
-        for record in &self.waiting {
+        for (record, _) in &self.waiting {
             serde_json::to_writer(&mut content, record)?;
             content.push(b'\n');
         }
         // A file that is left from a crash in the middle of this is of no use to anybody.
         let _ = std::fs::remove_file(&fresh);
-        let mut file = append_to(&fresh)?;
-        file.write_all(&content)?;
-        std::fs::rename(&fresh, &self.path)?;
-        (self.file, self.stale) = (file, false);
-        self.bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
-        Ok(())
+        let written = append_to(&fresh).and_then(|mut file| {
+            file.write_all(&content)?;
+            file.sync_data()?;
+            std::fs::rename(&fresh, &self.path)?;
+            Ok(file)
+        });
+        match written {
+            Ok(file) => {
+                (self.file, self.stale, self.unsynced) = (file, false, false);
+                self.bytes = size_of(&content);
+                Ok(())
+            }
+            Err(error) => {
+                // On a full volume half a file would take the room that the whole one needs.
+                let _ = std::fs::remove_file(&fresh);
+                Err(error)
+            }
+        }
     }
+}
+
+fn size_of(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
@@ -156,13 +218,13 @@ fn append_to(path: &Path) -> io::Result<File> {
 }
 
 /// What was not taken off.
-fn left(content: &[u8]) -> VecDeque<Record> {
+fn left(content: &[u8]) -> VecDeque<(Record, u64)> {
     let mut waiting = VecDeque::new();
     for line in content.split_inclusive(|byte| *byte == b'\n') {
         if line == TAKEN {
             waiting.pop_front();
         } else if let Ok(record) = serde_json::from_slice(line) {
-            waiting.push_back(record);
+            waiting.push_back((record, size_of(line)));
         } else {
             tracing::warn!(bytes = line.len(), "a line of the outbox cannot be read and is dropped");
         }
@@ -206,7 +268,7 @@ mod tests {
         let kept = (0..1000).take_while(|n| outbox.push(record(*n)).is_ok()).count();
         assert!(kept > 10 && outbox.bytes() <= 4096, "{kept}");
         assert_eq!(open(&folder).waiting().count(), kept);
-        outbox.pop().expect("written");
+        outbox.pop().expect("one");
         outbox.push(record(9)).expect("room again");
     }
 
@@ -215,16 +277,34 @@ mod tests {
         outbox.file = OpenOptions::new().append(true).open("/dev/full").expect("opens");
     }
 
+    fn all(outbox: &Outbox) -> Vec<Record> {
+        outbox.waiting().cloned().collect()
+    }
+
     #[test]
-    fn a_write_that_fails_costs_its_own_event_and_no_other() {
+    fn a_volume_that_fails_costs_no_event_and_gets_all_when_it_is_well() {
         let folder = tempfile::tempdir().expect("folder");
         let mut outbox = open(&folder);
         outbox.push(record(1)).expect("room");
         outbox.file.write_all(br#"{"at":"2026-01-01T00:00:00Z","ev"#).expect("written");
         fill_the_volume(&mut outbox);
-        assert!(matches!(outbox.push(record(2)), Err(OutboxError::Io(_))));
-        outbox.push(record(3)).expect("room again");
-        assert_eq!(open(&folder).waiting().cloned().collect::<Vec<_>>(), [record(1), record(3)]);
+        outbox.push(record(2)).expect("kept in memory");
+        outbox.push(record(3)).expect("kept in memory");
+        assert!(!outbox.is_on_volume());
+        assert_eq!(outbox.pop(), Some(record(1)));
+        outbox.mend();
+        assert!(outbox.is_on_volume());
+        assert_eq!(all(&open(&folder)), [record(2), record(3)]);
+    }
+
+    #[test]
+    fn memory_is_as_bounded_as_the_file() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut outbox = open(&folder);
+        fill_the_volume(&mut outbox);
+        let kept = (0..1000).take_while(|n| outbox.push(record(*n)).is_ok()).count();
+        assert!((10..100).contains(&kept), "{kept}");
+        assert!(matches!(outbox.push(record(9)), Err(OutboxError::Full { .. })));
     }
 
     #[test]
@@ -233,8 +313,23 @@ mod tests {
         let mut outbox = open(&folder);
         (1..=3).for_each(|number| outbox.push(record(number)).expect("room"));
         fill_the_volume(&mut outbox);
-        assert_eq!(outbox.pop().expect("compacted"), Some(record(1)));
-        assert_eq!(open(&folder).waiting().cloned().collect::<Vec<_>>(), [record(2), record(3)]);
+        assert_eq!(outbox.pop(), Some(record(1)));
+        assert_eq!(all(&outbox), [record(2), record(3)]);
+        outbox.mend();
+        assert_eq!(all(&open(&folder)), [record(2), record(3)]);
+    }
+
+    #[test]
+    fn only_what_waits_is_synced_and_only_once() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut outbox = open(&folder);
+        assert!(outbox.to_sync().expect("a handle").is_none());
+        outbox.push(record(1)).expect("room");
+        assert!(outbox.to_sync().expect("a handle").is_some());
+        assert!(outbox.to_sync().expect("a handle").is_none());
+        outbox.push(record(2)).expect("room");
+        let _ = (outbox.pop(), outbox.pop());
+        assert!(outbox.to_sync().expect("a handle").is_none(), "Redis has it");
     }
 
     #[test]
@@ -254,7 +349,7 @@ mod tests {
             let mut model = VecDeque::new();
             for action in actions {
                 let Some(number) = action else {
-                    prop_assert_eq!(outbox.pop().expect("written"), model.pop_front());
+                    prop_assert_eq!(outbox.pop(), model.pop_front());
                     continue;
                 };
                 if outbox.push(record(number.into())).is_ok() {

@@ -137,10 +137,7 @@ async fn send_next(relay: &mut SessionRelay, journal: &Journal) -> Result<(), Re
         Err(RelayError::Encode(error)) => tracing::error!(%error, "an event cannot be sent at all and is dropped"),
         Err(error) => return Err(error),
     }
-    if let Err(error) = journal.sent() {
-        // Then it is sent again after a restart, which is no harm.
-        tracing::error!(%error, "an event was sent and not taken off");
-    }
+    journal.sent();
     Ok(())
 }
 
