@@ -1,5 +1,6 @@
-//! Whether the pod can relay (ready) and whether its supervisor still turns (live). A logged-out session is both: what
-//! it lacks is a person with a phone, and no restart brings that.
+//! Whether the pod can relay (ready: it holds the lease, Redis answers, a browser has started) and whether its supervisor
+//! still turns (live). How the session does, from a page that is loaded anew to a phone that logged out, is said by its
+//! state and never here: what it lacks then no restart and no other pod brings.
 
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ const SILENT: Duration = Duration::from_mins(1);
 /// The parts of this pod's health.
 #[derive(Clone)]
 pub struct Parts {
+    /// The session is ours.
+    pub lease: Gate,
     /// Redis answers.
     pub redis: Gate,
-    /// WhatsApp's page is loaded and the scripts in it are ready.
-    pub page: Gate,
+    /// A browser has started in the life of this process. One that dies is replaced, and the pod stays ready meanwhile.
+    pub browser: Gate,
     /// The supervisor's loop.
     pub supervisor: Pulse,
 }
@@ -23,6 +26,7 @@ impl Parts {
     /// In the process' health.
     #[must_use]
     pub fn of(health: &Health) -> Self {
-        Self { redis: health.gate("redis"), page: health.gate("page"), supervisor: health.pulse("supervisor", SILENT) }
+        let supervisor = health.pulse("supervisor", SILENT);
+        Self { lease: health.gate("lease"), redis: health.gate("redis"), browser: health.gate("browser"), supervisor }
     }
 }

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use relay::{Acquired, ConnectionId, Lease, Redis, RelayError};
-use runtime::health::Gate;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::health::Parts;
 
 /// Longest pause between two tries for a lease that somebody else holds. They may give it back at any time.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
@@ -14,29 +15,40 @@ const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// Between two tries when a renewal failed: several fit into the time after which we give up.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
 
+/// A lease that is ours, and since when at the earliest: it runs from when Redis got the question.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The lease.
+    pub lease: Lease,
+    since: Instant,
+}
+
 /// Waits until the lease is ours. Nothing when the process is to end before that.
 pub async fn acquire(
     redis: &mut Redis,
     connection: ConnectionId,
     holder: &str,
-    gate: &Gate,
+    health: &Parts,
     stop: &CancellationToken,
-) -> Option<Lease> {
+) -> Option<Held> {
     let mut waits = false;
     loop {
+        let since = Instant::now();
         let answer = tokio::select! {
             () = stop.cancelled() => return None,
             answer = Lease::acquire(redis, connection, holder) => answer,
         };
-        gate.follow(&answer);
+        health.redis.follow(&answer);
         let pause = match answer {
             Ok(Acquired::Held(lease)) => {
                 tracing::info!(fence = %lease.fence, "lease acquired");
-                return Some(lease);
+                health.lease.open();
+                return Some(Held { lease, since });
             }
             Ok(Acquired::HeldByOther(left)) => {
                 if !std::mem::replace(&mut waits, true) {
                     tracing::info!(left_ms = left.as_millis(), "another pod holds the lease; waiting");
+                    health.lease.close("another pod holds it");
                 }
                 left.clamp(Duration::from_millis(100), TRY_AGAIN)
             }
@@ -63,28 +75,36 @@ pub enum Lost {
     Silent,
 }
 
-/// Renews the lease until `stop`, or until it is lost.
-pub async fn keep(lease: Lease, mut redis: Redis, gate: Gate, stop: CancellationToken) -> Result<(), Lost> {
-    let mut renewed = Instant::now();
+/// Renews the lease until `stop`, or until it is lost. While Redis is away nobody can take the session over, but a pod
+/// cannot tell an absent Redis from one that only it does not reach: both end it in time (`docs/decisions.md`).
+pub async fn keep(held: Held, redis: Redis, health: Parts, stop: CancellationToken) -> Result<(), Lost> {
+    let kept = renew(held, redis, &health, stop).await;
+    if kept.is_err() {
+        health.lease.close("lost");
+    }
+    kept
+}
+
+async fn renew(held: Held, mut redis: Redis, health: &Parts, stop: CancellationToken) -> Result<(), Lost> {
+    let Held { lease, since: mut renewed } = held;
     let mut pause = Lease::RENEW_EVERY;
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(pause) => {}
         }
-        // Counted from before the question: the lease runs from when Redis got it.
         let asked = Instant::now();
         let answer = tokio::time::timeout_at(renewed + Lease::GIVE_UP_AFTER, lease.renew(&mut redis)).await;
         pause = match answer {
             Ok(Ok(())) => {
-                gate.open();
+                health.redis.open();
                 renewed = asked;
                 Lease::RENEW_EVERY
             }
             Ok(Err(RelayError::Fenced { .. })) => return Err(Lost::Fenced),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the lease was not renewed");
-                gate.close(error.to_string());
+                health.redis.close(error.to_string());
                 RENEW_AGAIN
             }
             Err(_) => return Err(Lost::Silent),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use relay::{Lease, Redis, SessionRelay, SessionState};
+use relay::{Redis, SessionRelay, SessionState};
 use runtime::health::Health;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -17,10 +17,12 @@ use crate::browser::reaper::Children;
 use crate::commands::Commands;
 use crate::engine::{Engine, Pace, WebEngine};
 use crate::health::Parts;
-use crate::journal::Journal;
-use crate::lease::{self, Lost};
+use crate::journal::{self, Journal};
+use crate::lease::{self, Held, Lost};
 use crate::publisher::{self, Snapshots};
+use crate::session::{Link, Reason, Session};
 use crate::settings::Settings;
+use crate::status::StatusBook;
 use crate::supervisor::{Ended, Supervisor, Tools};
 
 /// What the tasks may take after the browser is closed: their last words (4 s) side by side, and a margin.
@@ -43,6 +45,8 @@ pub enum Exit {
     Fenced,
     /// The browser failed again and again.
     GaveUp,
+    /// The volume cannot be written.
+    VolumeUnusable,
 }
 
 impl From<Exit> for ExitCode {
@@ -53,6 +57,7 @@ impl From<Exit> for ExitCode {
             // 2 is for wrong settings.
             Exit::Fenced => 3,
             Exit::GaveUp => 4,
+            Exit::VolumeUnusable => 5,
         })
     }
 }
@@ -78,24 +83,19 @@ pub async fn run(settings: Settings, surroundings: Surroundings) -> Exit {
             return Exit::Failed;
         }
     };
-    let lease = {
+    let held = {
         // While another pod holds the lease this one has nothing to do, and that is no reason to restart it.
         let waiting = keep_beating(&parts);
         let stop = &surroundings.stop;
-        let acquired = lease::acquire(&mut redis, settings.connection, &settings.pod_uid, &parts.redis, stop);
+        let acquired = lease::acquire(&mut redis, settings.connection, &settings.pod_uid, &parts, stop);
         tokio::select! {
             acquired = acquired => acquired,
             () = waiting => None,
         }
     };
-    let Some(lease) = lease else { return Exit::Stopped };
-    let exit = match hold(settings, &surroundings, parts, &lease, &redis).await {
-        Ok(exit) => exit,
-        Err(error) => {
-            tracing::error!(%error, "the volume or the page folder cannot be used");
-            Exit::Failed
-        }
-    };
+    let Some(held) = held else { return Exit::Stopped };
+    let lease = held.lease.clone();
+    let exit = hold(settings, &surroundings, parts, held, &redis).await;
     // Whoever lost it has nothing to give back.
     if exit != Exit::Fenced {
         lease::release(&lease, &mut redis, RELEASE).await;
@@ -112,35 +112,43 @@ async fn keep_beating(parts: &Parts) {
 }
 
 /// With the lease in hand. When this returns no browser runs.
-async fn hold(
-    settings: Settings,
-    surroundings: &Surroundings,
-    parts: Parts,
-    lease: &Lease,
-    redis: &Redis,
-) -> io::Result<Exit> {
-    std::fs::create_dir_all(&settings.volume)?;
-    let locks = profile::prepare(&settings.browser.profile, &settings.browser.scratch)?;
-    if locks > 0 {
-        tracing::info!(locks, "locks of an earlier browser removed");
-    }
-    let journal = Journal::open(&settings.volume, settings.outbox_bytes)?;
-    let engine: Arc<dyn Engine> = Arc::new(WebEngine::new(settings.browser.clone(), surroundings.children.clone())?);
+async fn hold(settings: Settings, surroundings: &Surroundings, parts: Parts, held: Held, redis: &Redis) -> Exit {
+    let relay = SessionRelay::new(redis.clone(), settings.connection, &held.lease);
+    let mut tasks: JoinSet<Result<(), Lost>> = JoinSet::new();
+    // Before anything else, because a volume may be slow; and until everything else has ended.
+    let kept = CancellationToken::new();
+    tasks.spawn(lease::keep(held, redis.clone(), parts.clone(), kept.clone()).in_current_span());
+    let journal = match open_volume(&settings) {
+        Ok(journal) => journal,
+        Err(error) => {
+            tracing::error!(%error, volume = %settings.volume.display(), "the volume cannot be used");
+            tell_unusable(relay, &settings).await;
+            return Exit::VolumeUnusable;
+        }
+    };
+    let engine: Arc<dyn Engine> = match WebEngine::new(settings.browser.clone(), surroundings.children.clone()) {
+        Ok(engine) => Arc::new(engine),
+        Err(error) => {
+            tracing::error!(%error, "the scripts for the page cannot be read");
+            return Exit::Failed;
+        }
+    };
 
-    let relay = SessionRelay::new(redis.clone(), settings.connection, lease);
     let (status, status_to_write) = watch::channel(None);
     let (link, link_to_write) = watch::channel(None);
     let (state, state_to_watch) = watch::channel(SessionState::Starting);
     let (asks, asked) = mpsc::channel(ASKS);
     let ending = CancellationToken::new();
 
-    let mut tasks: JoinSet<Result<(), Lost>> = JoinSet::new();
-    // The lease is kept until everything else has ended.
-    let kept = CancellationToken::new();
-    tasks.spawn(lease::keep(lease.clone(), redis.clone(), parts.redis.clone(), kept.clone()).in_current_span());
     let snapshots = Snapshots { status: status_to_write, link: link_to_write };
     tasks.spawn(publisher::publish(relay.clone(), snapshots, ending.clone()).in_current_span());
     tasks.spawn(publisher::send(relay.clone(), journal.clone(), ending.clone()).in_current_span());
+    let (settling, settled) = (journal.clone(), ending.clone());
+    let keeping = async move {
+        journal::keep_on_disk(settling, settled).await;
+        Ok(())
+    };
+    tasks.spawn(keeping.in_current_span());
     let commands = Commands {
         relay,
         endpoint: settings.redis.clone(),
@@ -160,7 +168,7 @@ async fn hold(
     let tools = Tools {
         engine: engine.clone(),
         linking: settings.linking,
-        journal,
+        journal: journal.clone(),
         status,
         link,
         state,
@@ -180,18 +188,45 @@ async fn hold(
             stop.cancel();
             ending.cancel();
             let last = tokio::time::timeout(TASKS_END, last_words(&mut tasks, &kept)).await;
-            match (last, ended) {
+            let exit = match (last, ended) {
                 (Ok(Err(loss)), _) => exit_of(&loss),
                 (_, Ended::Stopped) => Exit::Stopped,
                 (_, Ended::GaveUp) => Exit::GaveUp,
+            };
+            // Only while the volume is surely ours.
+            if exit != Exit::Fenced {
+                journal.settle();
             }
+            exit
         }
         Err(loss) => exit_of(&loss),
     };
     // No-op after an orderly end. After a loss this is what keeps two browsers from one account.
     engine.stop(Pace::AT_ONCE).await;
     tasks.shutdown().await;
-    Ok(exit)
+    exit
+}
+
+/// The volume, ready for a browser: its locks removed, its journal open.
+fn open_volume(settings: &Settings) -> io::Result<Journal> {
+    std::fs::create_dir_all(&settings.volume)?;
+    let locks = profile::prepare(&settings.browser.profile, &settings.browser.scratch)?;
+    if locks > 0 {
+        tracing::info!(locks, "locks of an earlier browser removed");
+    }
+    Journal::open(&settings.volume, settings.outbox_bytes)
+}
+
+/// Says in the status why nothing starts. Without it only the container's log would.
+async fn tell_unusable(mut relay: SessionRelay, settings: &Settings) {
+    let now = runtime::ambient::now();
+    let session = Session::stopped(Link::Open, settings.linking.kind(), Reason::VolumeUnusable, now);
+    let Some(status) = StatusBook::new(settings.pod_uid.clone(), None).news(&session) else { return };
+    match tokio::time::timeout(RELEASE, relay.set_status(&status, now)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "nobody could be told"),
+        Err(_) => tracing::warn!("nobody could be told: no answer"),
+    }
 }
 
 /// Why the tasks cannot go on.

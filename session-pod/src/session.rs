@@ -119,6 +119,14 @@ impl Session {
         }
     }
 
+    /// One that ended before it could begin.
+    #[must_use]
+    pub const fn stopped(link: Link, kind: LinkKind, reason: Reason, now: Timestamp) -> Self {
+        let mut session = Self::new(link, kind, now);
+        (session.state, session.reason) = (SessionState::Stopping, Some(reason));
+        session
+    }
+
     /// The code that is shown.
     #[must_use]
     pub const fn code(&self) -> Option<&LinkCode> {

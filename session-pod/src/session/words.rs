@@ -45,6 +45,8 @@ pub enum Reason {
     BrowserLost,
     /// The browser ended again and again.
     BrowserFailing,
+    /// The volume cannot be written.
+    VolumeUnusable,
     /// The page died or hung.
     PageCrashed,
     /// The page loaded itself anew.

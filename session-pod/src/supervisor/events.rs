@@ -13,25 +13,18 @@ impl Supervisor {
         let signal = match event {
             EngineEvent::Up(versions) => {
                 self.book.engine = versions;
+                self.tools.health.browser.open();
                 Signal::BrowserUp
             }
-            EngineEvent::Loading => {
-                self.tools.health.page.close("loading");
-                Signal::PageLoading
-            }
+            EngineEvent::Loading => Signal::PageLoading,
             EngineEvent::Ready(versions) => {
                 self.book.engine.whatsapp_web = versions.whatsapp_web;
                 self.book.engine.wa_js = versions.wa_js;
-                self.tools.health.page.open();
                 Signal::PageReady
             }
-            EngineEvent::Unreachable => {
-                self.tools.health.page.close("WhatsApp's page cannot be loaded");
-                Signal::PageUnreachable
-            }
+            EngineEvent::Unreachable => Signal::PageUnreachable,
             EngineEvent::Outdated(missing) => {
                 tracing::error!(?missing, "WhatsApp's page and our scripts do not fit together");
-                self.tools.health.page.close("outdated");
                 Signal::PageOutdated
             }
             EngineEvent::Stream { phase, account } => {
@@ -55,13 +48,9 @@ impl Supervisor {
                 self.tools.journal.interrupted();
                 return self.sync();
             }
-            EngineEvent::PageCrashed => {
-                self.tools.health.page.close("the page crashed");
-                Signal::PageCrashed
-            }
+            EngineEvent::PageCrashed => Signal::PageCrashed,
             EngineEvent::Lost => {
                 self.events = None;
-                self.tools.health.page.close("no browser");
                 Signal::BrowserLost
             }
         };
