@@ -48,6 +48,10 @@ pub struct Arguments {
     /// chromium-headless-shell does not, so there /usr/lib/chromium/chromium-headless-shell is meant.
     #[arg(long, env = "BROWSER", default_value = "/usr/bin/chromium")]
     pub browser: PathBuf,
+    /// Seconds from the start of the browser until it must say where it listens. It takes one when warm; a node that
+    /// starts many browsers at once and a first start on a network volume must fit.
+    #[arg(long, env = "BROWSER_START_SECONDS", default_value_t = 45)]
+    pub browser_start_seconds: u64,
     /// Further arguments of the browser, separated by newlines or spaces; each begins with `--`.
     #[arg(long, env = "BROWSER_ARGS", default_value = "", allow_hyphen_values = true)]
     pub browser_args: String,
@@ -109,6 +113,8 @@ impl Linking {
 pub struct BrowserSettings {
     /// The program.
     pub program: PathBuf,
+    /// How long it may take until it listens.
+    pub start: Duration,
     /// Arguments beyond our own.
     pub arguments: Vec<String>,
     /// Proxy for everything the page does.
@@ -170,6 +176,8 @@ impl Arguments {
             complaints.require("PAGE_DIR", there, &format!("{script} is not in {}", self.page_dir.display()));
         }
         complaints.require("BROWSER", self.browser.is_file(), &format!("{} is no file", self.browser.display()));
+        let start = self.browser_start_seconds;
+        complaints.require("BROWSER_START_SECONDS", (1..=600).contains(&start), "must be 1 to 600");
         let arguments = complaints.check("BROWSER_ARGS", flags::parse(&self.browser_args));
         let proxy = complaints.check("PROXY_URL_FILE", self.proxy());
         let settings = (|| {
@@ -186,6 +194,7 @@ impl Arguments {
                 log: log?,
                 browser: BrowserSettings {
                     program: self.browser,
+                    start: Duration::from_secs(start),
                     arguments: arguments?,
                     proxy: proxy?,
                     profile: self.profile_dir.join("profile"),

@@ -4,17 +4,22 @@
 use std::time::Duration;
 
 use chromiumoxide::browser::Browser;
+use chromiumoxide::cdp::browser_protocol::system_info::GetProcessInfoParams;
 use chromiumoxide::cdp::browser_protocol::target::EventTargetCrashed;
 use chromiumoxide::error::CdpError;
 use chromiumoxide::handler::{Handler, HandlerConfig};
 use chromiumoxide::listeners::EventStream;
 use futures::StreamExt;
+use rustix::process::Pid;
 use tokio::task::JoinHandle;
 
 use super::page::Page;
 
 /// Longest wait for what the browser does at once: attach, reload, set, ask.
 pub(super) const CALL: Duration = Duration::from_secs(10);
+
+/// Longest wait for what the browser's own process answers from memory, however busy its page is.
+const ALIVE: Duration = Duration::from_secs(5);
 
 /// The library's own deadline; ours are shorter, except that it must not end a slow evaluation before us.
 const LIBRARY: Duration = Duration::from_mins(3);
@@ -95,6 +100,13 @@ impl Cdp {
         within("listen", CALL, self.browser.event_listener()).await
     }
 
+    /// The processes that render its pages. An answer proves that the browser itself does not hang.
+    pub async fn renderers(&self) -> Result<Vec<Pid>, CallError> {
+        let answer = within("processes", ALIVE, self.browser.execute(GetProcessInfoParams::default())).await?;
+        let renderers = answer.result.process_info.into_iter().filter(|process| process.r#type == "renderer");
+        Ok(renderers.filter_map(|process| i32::try_from(process.id).ok().and_then(Pid::from_raw)).collect())
+    }
+
     /// Opens the one page and closes the tab that the browser opened by itself, on which a navigation hangs.
     pub async fn open(&self) -> Result<Page, CallError> {
         let page = within("new page", CALL, self.browser.new_page("about:blank")).await?;
@@ -126,6 +138,22 @@ async fn drive(mut handler: Handler) {
         match result {
             Ok(()) | Err(CdpError::InvalidMessage(..)) => {}
             Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// A call of the library without `within` can wait for ever, and with it whoever made it. What may wait for ever is
+    /// named: streams of events, and the end of the connection.
+    #[test]
+    fn every_call_has_a_deadline_of_ours() {
+        let others = ["timeout(deadline, call)", "self.handler).await", "handler.next().await", "Page::set_up(page)"];
+        for source in [include_str!("cdp.rs"), include_str!("page.rs")] {
+            let code = source.split("#[cfg(test)]").next().expect("code");
+            for line in code.lines().filter(|line| line.contains(".await")) {
+                assert!(line.contains("within(") || others.iter().any(|other| line.contains(other)), "{line}");
+            }
         }
     }
 }

@@ -7,18 +7,17 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
 use super::reaper::{Children, Owned};
 use super::{flags, profile};
 use crate::settings::BrowserSettings;
 
-/// From the start until the browser says where it listens. 0.7 s when warm; minutes of a busy node pulling images and
-/// a first start on a network volume must fit.
-const START: Duration = Duration::from_secs(45);
-
 /// For `--version`, which takes 0.1 s.
 const VERSION: Duration = Duration::from_secs(10);
+
+/// After SIGKILL a process is gone at once, unless the kernel holds it in a disk that hangs.
+const KILLED: Duration = Duration::from_secs(5);
 
 /// What Chromium writes before the address.
 const LISTENING: &str = "DevTools listening on ";
@@ -47,16 +46,15 @@ pub enum LaunchError {
 pub struct Process {
     child: Child,
     group: Pid,
+    /// Until the address was read from it.
+    output: Option<BufReader<ChildStderr>>,
+    start: Duration,
     _owned: Owned,
 }
 
 impl Process {
-    /// Starts the browser and gives the address of its `DevTools`.
-    pub async fn start(
-        settings: &BrowserSettings,
-        user_agent: Option<&str>,
-        children: &Children,
-    ) -> Result<(Self, String), LaunchError> {
+    /// Starts the browser, and does not wait for it.
+    pub fn spawn(settings: &BrowserSettings, user_agent: Option<&str>, children: &Children) -> std::io::Result<Self> {
         let (proxy, further) = (settings.proxy.as_deref(), &settings.arguments);
         let arguments = flags::arguments(&settings.profile, user_agent, proxy, shared_memory(), further);
         let mut command = command(settings);
@@ -68,18 +66,23 @@ impl Process {
             .and_then(Pid::from_raw)
             .ok_or_else(|| std::io::Error::other("no pid"))?;
         let stderr = child.stderr.take().ok_or_else(|| std::io::Error::other("no standard error"))?;
-        let mut process = Self { child, group, _owned: owned };
-        let mut output = BufReader::new(stderr);
-        match tokio::time::timeout(START, address(&mut output)).await {
+        Ok(Self { child, group, output: Some(BufReader::new(stderr)), start: settings.start, _owned: owned })
+    }
+
+    /// The address of its `DevTools`, which it says once, when it is ready.
+    pub async fn address(&mut self) -> Result<String, LaunchError> {
+        let Some(mut output) = self.output.take() else { return Err(LaunchError::Silent) };
+        match tokio::time::timeout(self.start, address(&mut output)).await {
             Err(_) => Err(LaunchError::Silent),
             Ok(Ok(address)) => {
                 tokio::spawn(drain(output));
-                Ok((process, address))
+                Ok(address)
             }
             Ok(Err(words)) => {
-                // Its output ended, so it ends; should it not, dropping `process` kills it.
-                let status = tokio::time::timeout(Duration::from_secs(1), process.wait()).await;
-                Err(LaunchError::Ended { status: format!("{status:?}"), words })
+                // Its output ended, so it ends.
+                let status = tokio::time::timeout(Duration::from_secs(1), self.wait()).await;
+                let status = status.ok().flatten().map_or("still there".to_owned(), |status| status.to_string());
+                Err(LaunchError::Ended { status, words })
             }
         }
     }
@@ -87,6 +90,14 @@ impl Process {
     /// Waits until the browser itself has ended. Its children may live on until [`Process::signal`] or the drop.
     pub async fn wait(&mut self) -> Option<ExitStatus> {
         self.child.wait().await.ok()
+    }
+
+    /// Ends what is left of the group, without a chance to write anything, and waits for that.
+    pub async fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        if tokio::time::timeout(KILLED, self.wait()).await.is_err() {
+            tracing::error!("the browser outlives SIGKILL");
+        }
     }
 
     /// Signals the whole group. Nothing happens when nobody is left in it.

@@ -10,7 +10,7 @@ use chromiumoxide::cdp::js_protocol::runtime::EventBindingCalled;
 use chromiumoxide::listeners::EventStream;
 use futures::StreamExt;
 use relay::EngineVersions;
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use serde::Deserialize;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -33,9 +33,6 @@ use crate::settings::BrowserSettings;
 /// Notes of the keeper that wait. It makes a few in a minute.
 const NOTES: usize = 16;
 
-/// After SIGKILL a process is gone at once, unless the kernel holds it in a disk that hangs.
-const KILLED: Duration = Duration::from_secs(5);
-
 /// Longest wait for the answer to the request to close.
 const ANSWER: Duration = Duration::from_secs(1);
 
@@ -54,14 +51,15 @@ pub(super) struct Life {
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error(transparent)]
+    Spawn(#[from] std::io::Error),
+    #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error(transparent)]
     Call(#[from] CallError),
 }
 
-/// A browser with its page, and everything that it says.
+/// A browser's page, and everything that it says.
 struct Running {
-    process: Process,
     cdp: Cdp,
     page: Page,
     emitted: EventStream<EventBindingCalled>,
@@ -71,6 +69,8 @@ struct Running {
     wake: Arc<Notify>,
     keeper: JoinHandle<()>,
     sequence: Sequence,
+    /// The browser itself does not answer any more.
+    hangs: bool,
 }
 
 impl Drop for Running {
@@ -83,37 +83,37 @@ impl Life {
     /// Lives until the browser has ended, by itself or because it was asked to.
     pub(super) async fn run(mut self) {
         let mut stop = self.stop.clone();
-        let started = tokio::select! {
-            biased;
-            _ = stop.wait_for(Option::is_some) => return,
-            started = self.start() => started,
-        };
-        let mut running = match started {
-            Ok(running) => running,
-            Err(error) => {
-                tracing::error!(%error, "the browser did not start");
-                let _ = self.events.send(EngineEvent::Lost).await;
-                return;
-            }
-        };
-        self.slot.set(Some(running.page.clone()));
+        // Not inside the start: a browser that is asked to end before it has got going is ended as carefully as any.
+        let (mut process, mut running) = (None, None);
         let asked = tokio::select! {
             biased;
             _ = stop.wait_for(Option::is_some) => true,
-            () = self.carry(&mut running) => false,
+            () = self.live(&mut process, &mut running) => false,
         };
         self.slot.set(None);
-        running.keeper.abort();
-        shut(&mut running, &mut self.stop).await;
+        if let Some(process) = &mut process {
+            shut(process, running.as_mut(), &mut self.stop).await;
+        }
         if !asked {
             let _ = self.events.send(EngineEvent::Lost).await;
         }
     }
 
-    async fn start(&self) -> Result<Running, StartError> {
+    async fn live(&self, process: &mut Option<Process>, running: &mut Option<Running>) {
+        match self.start(process).await {
+            Ok((process, started)) => {
+                self.slot.set(Some(started.page.clone()));
+                self.carry(process, running.insert(started)).await;
+            }
+            Err(error) => tracing::error!(%error, "the browser did not start"),
+        }
+    }
+
+    async fn start<'a>(&self, process: &'a mut Option<Process>) -> Result<(&'a mut Process, Running), StartError> {
         let version = process::version(&self.settings, &self.children).await;
         let agent = version.as_deref().and_then(flags::user_agent);
-        let (process, address) = Process::start(&self.settings, agent.as_deref(), &self.children).await?;
+        let process = process.insert(Process::spawn(&self.settings, agent.as_deref(), &self.children)?);
+        let address = process.address().await?;
         let cdp = Cdp::connect(&address).await?;
         let crashes = cdp.crashes().await?;
         let versions = EngineVersions { browser: Some(cdp.version().await?), ..EngineVersions::default() };
@@ -132,16 +132,17 @@ impl Life {
         };
         let keeper = tokio::spawn(keeper.run().in_current_span());
         let sequence = Sequence::default();
-        Ok(Running { process, cdp, page, emitted, navigations, crashes, notes, wake, keeper, sequence })
+        let running = Running { cdp, page, emitted, navigations, crashes, notes, wake, keeper, sequence, hangs: false };
+        Ok((process, running))
     }
 
     /// Carries events until the browser is gone. Notes come before what the page says, so that the numbers of a new
     /// life are not taken for those of the old one.
-    async fn carry(&self, running: &mut Running) {
+    async fn carry(&self, process: &mut Process, running: &mut Running) {
         loop {
             tokio::select! {
                 biased;
-                status = running.process.wait() => {
+                status = process.wait() => {
                     tracing::warn!(status = %status.map(|s| s.to_string()).unwrap_or_default(), "the browser ended");
                     return;
                 }
@@ -163,7 +164,12 @@ impl Life {
                         self.tell(EngineEvent::Loading).await;
                     }
                     Some(Note::Unreachable) => self.tell(EngineEvent::Unreachable).await,
-                    Some(Note::Hangs) => self.tell(EngineEvent::PageCrashed).await,
+                    Some(Note::Hangs) => {
+                        self.unhang(running).await;
+                        if running.hangs {
+                            return;
+                        }
+                    }
                 },
                 navigation = running.navigations.next() => {
                     let Some(navigation) = navigation else { return };
@@ -179,6 +185,25 @@ impl Life {
                         unreadable("json");
                     }
                 }
+            }
+        }
+    }
+
+    /// The page does not answer. Loading it anew would wait for the very process that hangs: that is ended, and the
+    /// browser tells of it as of any other crash.
+    async fn unhang(&self, running: &mut Running) {
+        match running.cdp.renderers().await {
+            Ok(renderers) if renderers.is_empty() => self.tell(EngineEvent::PageCrashed).await,
+            Ok(renderers) => {
+                tracing::warn!(processes = renderers.len(), "the page hangs; ending its process");
+                for renderer in renderers {
+                    // One that has ended meanwhile is what is wanted.
+                    let _ = kill_process(renderer, Signal::KILL);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the browser hangs");
+                running.hangs = true;
             }
         }
     }
@@ -238,24 +263,32 @@ fn unreadable(what: &'static str) {
     tracing::debug!(what, "unreadable event of the page");
 }
 
-/// Ends the browser: asked over the protocol, then SIGTERM, then SIGKILL, each with its time. A harsher request that
-/// comes meanwhile shortens what is left.
-async fn shut(running: &mut Running, stop: &mut watch::Receiver<Option<Pace>>) {
+/// Ends the browser: asked over the protocol if it listens, then SIGTERM, then SIGKILL, each with its time. A harsher
+/// request that comes meanwhile shortens what is left.
+async fn shut(process: &mut Process, running: Option<&mut Running>, stop: &mut watch::Receiver<Option<Pace>>) {
     let begin = Instant::now();
-    let close = stop.borrow_and_update().unwrap_or(Pace::ORDERLY).close;
-    // It may be gone before it answers, and what counts is that it goes: the time for the answer is part of the whole.
-    running.cdp.close(close.min(ANSWER)).await;
-    let ended = ended_within(&mut running.process, stop, begin, |pace| pace.close).await;
+    let mut ended = false;
+    if let Some(running) = running {
+        running.keeper.abort();
+        if !running.hangs {
+            let close = stop.borrow_and_update().unwrap_or(Pace::ORDERLY).close;
+            // It may be gone before it answers, and what counts is that it goes: the time for the answer is part of
+            // the whole.
+            running.cdp.close(close.min(ANSWER)).await;
+            ended = ended_within(process, stop, begin, |pace| pace.close).await;
+            if !ended {
+                tracing::warn!("the browser did not close; SIGTERM");
+            }
+        }
+    }
     if !ended {
-        tracing::warn!("the browser did not close; SIGTERM");
-        running.process.signal(Signal::TERM);
-        if !ended_within(&mut running.process, stop, Instant::now(), |pace| pace.terminate).await {
+        process.signal(Signal::TERM);
+        if !ended_within(process, stop, Instant::now(), |pace| pace.terminate).await {
             tracing::warn!("the browser did not end; SIGKILL");
         }
     }
     // Also for what is left of its group when it ended by itself.
-    running.process.signal(Signal::KILL);
-    let _ = tokio::time::timeout(KILLED, running.process.wait()).await;
+    process.kill().await;
 }
 
 /// Whether the process ended within the time that the newest pace allows from `begin` on.
