@@ -6,7 +6,7 @@ export WAC_CACHE CARGO_TARGET_DIR
 cluster := tests/cluster/cluster
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test bench check lint generate deps cluster cluster-down images format clean
+.PHONY: help demo demo-down test bench chaos check lint generate deps cluster cluster-down images format clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "make %-14s%s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ test: ## everything: unit, property and component tests, charts, and the story o
 
 bench: deps ## how fast the operator makes pods and what that costs (1 minute; BENCH_PROFILE=release to compare)
 	@tests/bench/run
+
+chaos: deps ## kill a session pod 100 times in a row at moments drawn from KILLS_SEED (8 minutes; KILLS=20 for fewer)
+	@tests/chaos/run
 
 deps: ## install what is missing (Debian packages as root, npm packages)
 	@tests/install-deps
