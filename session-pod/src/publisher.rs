@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use relay::{LinkCode, RelayError, SessionRelay, SessionStatus};
 use runtime::ambient::{now, random_fraction};
 use tokio::sync::watch;
@@ -35,11 +36,11 @@ pub async fn publish(mut relay: SessionRelay, mut snapshots: Snapshots, stop: Ca
             biased;
             changed = snapshots.link.changed() => match changed {
                 Ok(()) => write_link(&mut relay, &mut snapshots.link).await,
-                Err(_) => return Ok(()),
+                Err(_) => return last_words(relay, snapshots).await,
             },
             changed = snapshots.status.changed() => match changed {
                 Ok(()) => write_status(&mut relay, &mut snapshots.status).await,
-                Err(_) => return Ok(()),
+                Err(_) => return last_words(relay, snapshots).await,
             },
             () = stop.cancelled() => return last_words(relay, snapshots).await,
         };
@@ -54,13 +55,14 @@ pub async fn publish(mut relay: SessionRelay, mut snapshots: Snapshots, stop: Ca
     }
 }
 
-/// What changed since it was last written, with a deadline: the pod is ending.
+/// What changed since it was last written, with a deadline: the pod is ending. The supervisor may have ended already: why
+/// it did is just what must not be lost.
 async fn last_words(mut relay: SessionRelay, mut snapshots: Snapshots) -> Result<(), Lost> {
     let words = async {
-        if snapshots.link.has_changed().unwrap_or(false) {
+        if is_unwritten(&mut snapshots.link) {
             write_link(&mut relay, &mut snapshots.link).await?;
         }
-        if snapshots.status.has_changed().unwrap_or(false) {
+        if is_unwritten(&mut snapshots.status) {
             write_status(&mut relay, &mut snapshots.status).await?;
         }
         Ok::<_, RelayError>(())
@@ -69,6 +71,11 @@ async fn last_words(mut relay: SessionRelay, mut snapshots: Snapshots) -> Result
         Ok(Err(RelayError::Fenced { .. })) => Err(Lost::Fenced),
         _ => Ok(()),
     }
+}
+
+/// Not `has_changed`, which knows nothing of a value whose sender is gone.
+fn is_unwritten<T>(snapshot: &mut watch::Receiver<T>) -> bool {
+    snapshot.changed().now_or_never().is_some_and(|changed| changed.is_ok())
 }
 
 async fn write_status(
@@ -149,4 +156,20 @@ async fn rest(pause: Duration, stop: &CancellationToken) -> Duration {
         () = stop.cancelled() => {}
     }
     (pause * 2).min(BACKOFF.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_word_is_unwritten_until_it_is_read_also_when_its_speaker_is_gone() {
+        let (speaker, mut snapshot) = watch::channel(0);
+        assert!(!is_unwritten(&mut snapshot));
+        speaker.send_replace(1);
+        drop(speaker);
+        assert!(is_unwritten(&mut snapshot));
+        assert_eq!(*snapshot.borrow_and_update(), 1);
+        assert!(!is_unwritten(&mut snapshot));
+    }
 }

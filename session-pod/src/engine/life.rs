@@ -36,6 +36,9 @@ const NOTES: usize = 16;
 /// Longest wait for the answer to the request to close.
 const ANSWER: Duration = Duration::from_secs(1);
 
+/// What a browser that hangs is given to hear SIGTERM: it has not answered for half a minute.
+const HUNG: Duration = Duration::from_secs(1);
+
 /// What a life needs.
 pub(super) struct Life {
     pub(super) settings: BrowserSettings,
@@ -267,10 +270,11 @@ fn unreadable(what: &'static str) {
 /// request that comes meanwhile shortens what is left.
 async fn shut(process: &mut Process, running: Option<&mut Running>, stop: &mut watch::Receiver<Option<Pace>>) {
     let begin = Instant::now();
-    let mut ended = false;
+    let (mut ended, mut hangs) = (false, false);
     if let Some(running) = running {
         running.keeper.abort();
-        if !running.hangs {
+        hangs = running.hangs;
+        if !hangs {
             let close = stop.borrow_and_update().unwrap_or(Pace::ORDERLY).close;
             // It may be gone before it answers, and what counts is that it goes: the time for the answer is part of
             // the whole.
@@ -283,7 +287,8 @@ async fn shut(process: &mut Process, running: Option<&mut Running>, stop: &mut w
     }
     if !ended {
         process.signal(Signal::TERM);
-        if !ended_within(process, stop, Instant::now(), |pace| pace.terminate).await {
+        let most = if hangs { HUNG } else { Duration::MAX };
+        if !ended_within(process, stop, Instant::now(), |pace| pace.terminate.min(most)).await {
             tracing::warn!("the browser did not end; SIGKILL");
         }
     }

@@ -40,12 +40,12 @@ async fn linked_once_a_session_relays_both_ways_through_restarts_and_a_killed_br
     world.no_browser_is_left().await;
 
     world.simulator.receive_text(PHONE, ANA, "while you were away").expect("received");
-    let shown_before = links_shown(&mut world).await;
+    let shown_before = world.links_shown().await;
     let pod = world.pod("pod-2");
     world.state(SessionState::Connected).await;
     let message = world.message("while you were away").await;
     assert_eq!((message.chat.as_str(), message.recovered), (ANA, false), "it is news to the person");
-    assert_eq!(links_shown(&mut world).await, shown_before, "a restored session showed a code");
+    assert_eq!(world.links_shown().await, shown_before, "a restored session showed a code");
 
     a_killed_browser_comes_back(&mut world).await;
     a_text_goes_out(&mut world, "hello again").await;
@@ -126,11 +126,6 @@ async fn a_page_that_crashes_is_loaded_anew_in_the_same_browser() {
     assert_eq!(world.browsers(), browsers);
     a_text_goes_out(&mut world, "alive again").await;
     assert_eq!(pod.end().await, Exit::Stopped);
-}
-
-async fn links_shown(world: &mut World) -> usize {
-    let shows = |event: &&Event| matches!(event, Event::State(change) if change.state == SessionState::AwaitingLink);
-    world.events().await.iter().filter(shows).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,12 +4,24 @@
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod lease;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
 mod link;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
 mod send;
+#[cfg(test)]
+mod signals;
+#[cfg(test)]
+mod storage;
 #[cfg(test)]
 mod world;

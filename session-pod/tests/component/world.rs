@@ -40,7 +40,9 @@ pub struct World {
     pub redis: harness::Redis,
     pub connection: ConnectionId,
     pub api: ApiRelay,
-    folder: tempfile::TempDir,
+    /// Further arguments of the browser.
+    pub browser_arguments: String,
+    pub folder: tempfile::TempDir,
     arguments: Vec<String>,
     _place: SemaphorePermit<'static>,
 }
@@ -77,6 +79,7 @@ impl World {
             redis,
             connection,
             api: ApiRelay::new(client),
+            browser_arguments: String::new(),
             folder,
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             _place: place,
@@ -113,15 +116,26 @@ impl World {
             format!("--page-dir={}", PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("page/dist").display()),
             format!(
                 "--browser-args=--no-sandbox --host-resolver-rules=MAP web.whatsapp.com {} \
-                 --ignore-certificate-errors-spki-list={}",
+                 --ignore-certificate-errors-spki-list={} {}",
                 self.simulator.page_addr(),
-                self.simulator.spki()
+                self.simulator.spki(),
+                self.browser_arguments
             ),
             "--send-gap-ms=0".to_owned(),
             "--log-format=text".to_owned(),
         ];
         all.extend(self.arguments.iter().cloned());
         all
+    }
+
+    /// Starts Redis again, and waits until it answers the API: a connection learns from a failure that it is broken.
+    pub async fn bring_redis_back(&mut self) {
+        self.redis.resume().await;
+        let (mut api, connection) = (self.api.clone(), self.connection);
+        eventually(SHORT, "an answer of Redis", async || {
+            api.status(connection).await.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
     }
 
     /// A connection of the API's.
@@ -231,10 +245,12 @@ impl World {
     /// The process ids of the browser on this world's volumes: the browser itself, not its children.
     pub fn browsers(&self) -> Vec<i32> {
         let marker = format!("--user-data-dir={}", self.folder.path().display());
-        processes()
+        let all: Vec<_> = processes()
             .filter(|(_, line)| line.contains(&marker) && !line.contains("--type="))
             .map(|(pid, _)| pid)
-            .collect()
+            .collect();
+        // A child that has not become another program yet has its parent's command line.
+        all.iter().copied().filter(|pid| stat(*pid).is_some_and(|stat| !all.contains(&stat.parent))).collect()
     }
 
     /// The process ids of the browser's pages.
@@ -245,6 +261,21 @@ impl World {
             .filter(|(pid, line)| line.contains("--type=renderer") && is_ours(*pid))
             .map(|(pid, _)| pid)
             .collect()
+    }
+
+    /// What the lease says: its holder, and how long it still runs.
+    pub async fn lease(&mut self) -> Option<(String, Duration)> {
+        let key = relay::Names(self.connection).lease();
+        let (holder, left): (Option<String>, i64) =
+            redis::pipe().get(&key).pttl(&key).query_async(&mut self.client()).await.expect("Redis answers");
+        Some((holder?, Duration::from_millis(u64::try_from(left).unwrap_or(0))))
+    }
+
+    /// How often a link code was shown so far: a login that was lost shows one more.
+    pub async fn links_shown(&mut self) -> usize {
+        let shows =
+            |event: &&Event| matches!(event, Event::State(change) if change.state == SessionState::AwaitingLink);
+        self.events().await.iter().filter(shows).count()
     }
 
     /// No process of a browser is left. One that was killed is gone a moment later.
