@@ -2,6 +2,7 @@
 //! The YAML beside this crate is generated from here (`make generate`); a test compares the two.
 
 mod quantity;
+pub mod served;
 pub mod v1alpha1;
 pub mod yaml;
 
@@ -16,3 +17,11 @@ pub const COMPANY_LABEL: &str = "whatsapp-operator.dev/company";
 
 /// Label that names the connection an object belongs to. An index only: the owner reference is the truth.
 pub const CONNECTION_LABEL: &str = "whatsapp-operator.dev/connection";
+
+/// Annotation on a connection that gives up a lost volume: its value is the UID of the lost claim, so that it can mean no
+/// later one.
+pub const GIVE_UP_VOLUME: &str = "whatsapp-operator.dev/give-up-volume";
+
+/// Annotation on every object of a connection: the connection's UID, which an object keeps when somebody takes its owner
+/// reference off.
+pub const CONNECTION_UID: &str = "whatsapp-operator.dev/connection-uid";

@@ -4,6 +4,7 @@
 
 use crds::WhatsAppConnection;
 use harness::ControlPlane;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, CustomResourceExt, ResourceExt};
 use serde_json::{Value, json};
@@ -149,4 +150,12 @@ async fn defaults_stand_in_the_stored_object() {
     assert_eq!(stored.spec.state, crds::State::Running);
     assert_eq!(stored.spec.storage, crds::Storage::default());
     assert_eq!(stored.spec.link.method, crds::LinkMethod::QrCode);
+}
+
+#[tokio::test]
+async fn the_definition_as_a_cluster_serves_it_lacks_nothing() {
+    let api = api().await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(api.into_client());
+    let served = definitions.get(WhatsAppConnection::crd_name()).await.expect("is there");
+    assert_eq!(crds::served::lacking(&served), Vec::<String>::new(), "an up-to-date cluster would be called outdated");
 }

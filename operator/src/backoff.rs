@@ -79,6 +79,23 @@ impl Ledger {
     }
 }
 
+/// The generation of each connection that was looked at last: a spec that was edited deserves another try at once.
+#[derive(Debug, Default)]
+pub struct Generations(Mutex<HashMap<ConnectionId, i64>>);
+
+impl Generations {
+    /// Whether the spec was edited since the last look. The first look tells nothing.
+    pub fn edited(&self, id: ConnectionId, generation: i64) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(id, generation).is_some_and(|last| last != generation)
+    }
+
+    /// Forgets a connection that is gone.
+    pub fn forget(&self, id: &ConnectionId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -106,6 +123,37 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_failure_waits_and_each_about_twice_as_long_as_the_last(jitters in prop::collection::vec(0.0..1.0, 1..20)) {
+            let (ledger, id) = (Ledger::default(), ConnectionId(uuid::Uuid::from_u128(1)));
+            for (failure, jitter) in jitters.into_iter().enumerate() {
+                let wait = ledger.another(id, Timestamp::UNIX_EPOCH, jitter);
+                let base = SHORTEST.saturating_mul(2_u32.saturating_pow(u32::try_from(failure).expect("few"))).min(LONGEST);
+                prop_assert!((base..=base.mul_f64(1.5)).contains(&wait), "failure {}: {:?}", failure, wait);
+            }
+        }
+
+        #[test]
+        fn no_clock_makes_a_hot_loop(jumps in prop::collection::vec((-3600_i64..3600, 0.0..1.0), 1..100)) {
+            // Whoever tries as soon as it is allowed, with a clock that jumps about: only one that is set back or jumps ahead of the calm
+            // lets it begin anew.
+            let (mut attempts, mut now) = (Attempts::default(), Timestamp::UNIX_EPOCH);
+            for (jump, jitter) in jumps {
+                now += SignedDuration::from_secs(jump);
+                let since = attempts.last.map(|last| now.duration_since(last));
+                match attempts.wait_at(now) {
+                    None => {
+                        let first = since.is_none_or(|since| since > CALM || since.is_negative());
+                        let doublings = attempts.count.saturating_sub(1).min(9);
+                        let due = SignedDuration::from_secs((1_i64 << doublings).min(300));
+                        prop_assert!(first || since.is_some_and(|since| since >= due), "{:?} {:?}", attempts, since);
+                        attempts = attempts.after_another(now, jitter);
+                    }
+                    Some(wait) => prop_assert!(!wait.is_zero() && wait <= LONGEST.mul_f64(1.5)),
+                }
+            }
+        }
+
         #[test]
         fn no_wait_is_longer_than_the_longest_and_its_jitter(count in any::<u32>(), jitter in any::<f64>()) {
             prop_assume!(!jitter.is_nan());

@@ -8,9 +8,7 @@ use crate::metrics;
 
 /// Removes what one deleted connection left.
 pub async fn after_deletion(id: ConnectionId, context: &Context) {
-    context.attempts.forget(&id);
-    context.failures.forget(&id);
-    context.pace.forget(&id);
+    context.memory.forget(&id);
     match context.relay.clone().forget(id).await {
         Ok(()) => {
             metrics::cleaned("watch");

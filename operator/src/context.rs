@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use kube::Client;
 use kube::runtime::events::Recorder;
 use relay::{ConnectionId, OperatorRelay};
 
-use crate::backoff::Ledger;
-use crate::pace::Pace;
+use crate::memory::Memory;
 use crate::settings::SessionDefaults;
 use crate::watch::Cluster;
 
@@ -24,12 +24,10 @@ pub struct Context {
     pub relay: OperatorRelay,
     /// What every session pod is made with.
     pub session: SessionDefaults,
-    /// Pods made for each connection lately.
-    pub attempts: Ledger,
-    /// Failed reconciles of each connection lately.
-    pub failures: Ledger,
-    /// Status writes.
-    pub pace: Pace,
+    /// What a pod that is to be taken away by force gets besides its grace.
+    pub fencing_margin: Duration,
+    /// What this process remembers of each connection. After its restart everybody starts afresh.
+    pub memory: Memory,
     /// Connections whose user Redis was seen without.
     pub without_access: Marks,
 }
@@ -42,6 +40,11 @@ impl Marks {
     /// Marks these and no others.
     pub fn replace(&self, marked: HashSet<ConnectionId>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = marked;
+    }
+
+    /// Marks one.
+    pub fn insert(&self, id: ConnectionId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
     /// Whether it is marked.

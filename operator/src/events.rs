@@ -1,7 +1,9 @@
-//! Kubernetes Events: told when a condition changes, never on a timer, and never with anything secret in them.
+//! Kubernetes Events: told when something happens that a person should know, never on a timer and not on the ordinary way
+//! up, and never with anything secret in them.
 
 use crds::{ConditionType, Reason, WhatsAppConnection, WhatsAppConnectionStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 use kube::runtime::events::{Event, EventType};
 
@@ -14,62 +16,131 @@ use crate::metrics;
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Tells of what changed between the status that stood there and the one just written.
-pub async fn transitions(connection: &WhatsAppConnection, next: &WhatsAppConnectionStatus, context: &Context) {
-    let ready = |status: &WhatsAppConnectionStatus| {
-        status.conditions.iter().find(|c| c.type_ == ConditionType::Ready.as_str()).cloned()
-    };
-    let before = connection.status.as_ref().and_then(ready);
-    let Some(after) = ready(next) else { return };
-    if before.is_some_and(|before| before.reason == after.reason) {
-        return;
+pub async fn transition(
+    connection: &WhatsAppConnection,
+    before: Option<&WhatsAppConnectionStatus>,
+    next: &WhatsAppConnectionStatus,
+    context: &Context,
+) {
+    let about = connection.object_ref(&());
+    let (was, is) = (before.and_then(|b| find(b, ConditionType::PodReady)), find(next, ConditionType::PodReady));
+    // A pod that runs has nothing to say, unless its volume is going.
+    if let Some(risk) = is.filter(|c| c.status == "True" && !c.message.is_empty())
+        && was.is_none_or(|was| was.message != risk.message)
+    {
+        let note = risk.message.clone();
+        publish(&about, EventType::Warning, "VolumeBeingDeleted", "Reconcile", note, context).await;
     }
-    let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == after.reason) else { return };
+    let (was, is) = (before.and_then(|b| find(b, ConditionType::Ready)), find(next, ConditionType::Ready));
+    let Some(is) = is.filter(|is| was.is_none_or(|was| was.reason != is.reason)) else { return };
+    let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == is.reason) else { return };
     metrics::transition(reason.as_str());
-    let (name, note) = match reason {
-        Reason::AsExpected => ("Connected", "Messages flow.".to_owned()),
-        _ => (reason.as_str(), after.message),
-    };
     tracing::info!(
-        reason = name,
+        reason = reason.as_str(),
         connection = connection.metadata.uid.as_deref(),
         company = connection.spec.company_id,
         "transition"
     );
-    publish(&connection.object_ref(&()), kind_of(*reason), name, "Reconcile", note, context).await;
+    match news(*reason) {
+        News::None => {}
+        News::Good => {
+            publish(&about, EventType::Normal, "Connected", "Reconcile", "Messages flow.".to_owned(), context).await;
+        }
+        News::Bad => {
+            publish(&about, EventType::Warning, reason.as_str(), "Reconcile", is.message.clone(), context).await;
+        }
+    }
 }
 
-/// What an operator of the cluster should look at, and what is the ordinary course of things.
-const fn kind_of(reason: Reason) -> EventType {
+fn find(status: &WhatsAppConnectionStatus, kind: ConditionType) -> Option<&Condition> {
+    status.conditions.iter().find(|c| c.type_ == kind.as_str())
+}
+
+/// Whether a reason is worth an Event.
+enum News {
+    None,
+    Good,
+    Bad,
+}
+
+/// What a person should be told of. The way up is no news: it is read from the conditions, and an Event costs the API
+/// server as much as a status. Nor is what the scheduler, the provisioner or the kubelet tell in Events of their own,
+/// nor the end of a pod, which is told when it is replaced.
+const fn news(reason: Reason) -> News {
     match reason {
-        Reason::AsExpected
-        | Reason::Starting
+        Reason::AsExpected => News::Good,
+        Reason::Starting
+        | Reason::Replacing
+        | Reason::Leftover
         | Reason::Suspended
         | Reason::AwaitingQr
         | Reason::AwaitingPairingCode
         | Reason::Syncing
         | Reason::Stopping
-        | Reason::Unknown => EventType::Normal,
-        _ => EventType::Warning,
+        | Reason::Unschedulable
+        | Reason::StorageClassMissing
+        | Reason::VolumePending
+        | Reason::ImagePull
+        | Reason::ContainerError
+        | Reason::Evicted
+        | Reason::Preempted
+        | Reason::Unknown => News::None,
+        Reason::InvalidSpec
+        | Reason::CompanyMismatch
+        | Reason::QuotaExceeded
+        | Reason::NotOwned
+        | Reason::ProxySecretMissing
+        | Reason::VolumeLost
+        | Reason::CrashLooping
+        | Reason::OOMKilled
+        | Reason::NodeLost
+        | Reason::PasskeyRequired
+        | Reason::QrIdle
+        | Reason::LoggedOut
+        | Reason::Banned
+        | Reason::Reconnecting
+        | Reason::Conflict
+        | Reason::Deaf
+        | Reason::Outdated => News::Bad,
     }
 }
 
-/// Tells that a pod is being deleted, and why.
+/// Tells that a pod is being deleted; as an Event where the status does not tell why.
 pub async fn deleting_pod(connection: &ValidConnection, why: DeleteReason, context: &Context) {
-    let note = match why {
-        DeleteReason::Suspended => "Deleting the pod because the connection is suspended.",
-        DeleteReason::Ended => "Deleting the pod because it ended; another is made.",
-        DeleteReason::SpecChanged => "Deleting the pod because the spec asks for another.",
-    };
     tracing::info!(reason = ?why, connection = %connection.id, company = %connection.company, "deleting pod");
-    let about = ObjectReference {
+    let (kind, reason, note) = match why {
+        // Whoever suspended it knows.
+        DeleteReason::Suspended => return,
+        DeleteReason::Ended(reason) => (EventType::Warning, reason.as_str(), reason.meaning().trim().to_owned()),
+        DeleteReason::SpecChanged(part) => {
+            (EventType::Normal, part.reason(), format!("Restarting the pod, because {} changed.", part.field()))
+        }
+    };
+    publish(&about(connection), kind, reason, "DeletePod", note, context).await;
+}
+
+/// Tells that the pod of a lost node was taken away.
+pub async fn forced(connection: &ValidConnection, context: &Context) {
+    tracing::warn!(connection = %connection.id, company = %connection.company, "pod taken away by force");
+    let note = "The pod did not come to its end and its session has given up its lease: replacing it.".to_owned();
+    publish(&about(connection), EventType::Warning, "ForceDeleted", "DeletePod", note, context).await;
+}
+
+/// Tells that something was put back as it belongs.
+pub async fn put_back(connection: &ValidConnection, what: &str, context: &Context) {
+    tracing::warn!(what, connection = %connection.id, company = %connection.company, "put back");
+    publish(&about(connection), EventType::Warning, "PutBack", "PutBack", format!("Put back: {what}."), context).await;
+}
+
+fn about(connection: &ValidConnection) -> ObjectReference {
+    ObjectReference {
         api_version: Some(connection.owner.api_version.clone()),
         kind: Some(connection.owner.kind.clone()),
         name: Some(connection.name.clone()),
         namespace: Some(connection.namespace.clone()),
         uid: Some(connection.owner.uid.clone()),
         ..ObjectReference::default()
-    };
-    publish(&about, EventType::Normal, "DeletingPod", "DeletePod", note.to_owned(), context).await;
+    }
 }
 
 async fn publish(

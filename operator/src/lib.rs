@@ -6,9 +6,12 @@ pub mod client;
 pub mod company;
 pub mod connection;
 pub mod context;
+pub mod definition;
 pub mod events;
+pub mod memory;
 pub mod metrics;
-pub mod pace;
+pub mod newest;
+pub mod reports;
 pub mod settings;
 pub mod watch;
 

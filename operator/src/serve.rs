@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::connection::error::Error;
 use crate::context::Context;
 use crate::settings::Settings;
-use crate::{cleanup, company, connection, metrics, watch};
+use crate::{cleanup, company, connection, definition, metrics, watch};
 
 /// Everything is looked at this often, whatever the watches say.
 const SWEEP: Duration = Duration::from_mins(1);
@@ -86,9 +86,8 @@ pub fn operate(
         cluster,
         relay: OperatorRelay::new(settings.redis.connect()?),
         session: settings.session,
-        attempts: crate::backoff::Ledger::default(),
-        failures: crate::backoff::Ledger::default(),
-        pace: crate::pace::Pace::default(),
+        fencing_margin: settings.fencing_margin,
+        memory: crate::memory::Memory::default(),
         without_access: crate::context::Marks::default(),
     });
     let watch::Told { look_at, deleted, homes } = told;
@@ -104,6 +103,8 @@ pub fn operate(
         .for_each(|_| std::future::ready(()));
 
     let token = shutdown.token();
+    let definition = definition::watch(context.client.clone(), health.gate("definition"));
+    shutdown.spawn("definition", until(token.clone(), definition));
     // Not raced against the token: it ends by itself once the reconciles under way have ended.
     shutdown.spawn("controller", async {
         controller.await;
@@ -130,7 +131,7 @@ async fn reconcile(connection: Arc<WhatsAppConnection>, context: Arc<Context>) -
     let outcome = connection::reconcile(connection.clone(), context).await;
     metrics::reconciled(began.elapsed(), outcome.as_ref().err().map(Error::category));
     if let Err(error) = &outcome
-        && error.fixed_wait().is_none()
+        && !error.is_passing()
     {
         let (id, company) = (&connection.metadata.uid, &connection.spec.company_id);
         tracing::warn!(%error, connection = id, company, "reconcile failed");
@@ -138,13 +139,10 @@ async fn reconcile(connection: Arc<WhatsAppConnection>, context: Arc<Context>) -
     outcome
 }
 
-fn after_error(connection: &WhatsAppConnection, error: &Error, context: &Context) -> Action {
+fn after_error(connection: &WhatsAppConnection, _: &Error, context: &Context) -> Action {
     let id = connection.metadata.uid.as_deref().and_then(|uid| uid.parse().ok());
-    Action::requeue(match (error.fixed_wait(), id) {
-        (Some(wait), _) => wait,
-        (None, Some(id)) => context.failures.another(id, runtime::ambient::now(), runtime::ambient::random_fraction()),
-        (None, None) => SWEEP,
-    })
+    let (now, jitter) = (runtime::ambient::now(), runtime::ambient::random_fraction());
+    Action::requeue(id.map_or(SWEEP, |id| context.memory.failures.another(id, now, jitter)))
 }
 
 /// The connections whose sessions have spoken. After a lost subscription that may be any of them.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use crds::Compute;
@@ -130,7 +131,7 @@ pub struct SessionNetwork {
 }
 
 /// The settings, ready for use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// For pods.
     pub session: SessionDefaults,
@@ -144,6 +145,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// This pod.
     pub pod_name: String,
+    /// What a pod that is to be taken away by force gets besides its grace.
+    pub fencing_margin: Duration,
 }
 
 #[derive(serde::Deserialize)]
@@ -197,7 +200,8 @@ impl RawSettings {
                 extra_egress: extra_egress?,
             };
             let (admin_address, log_format, pod_name) = (admin_address?, log_format?, self.pod_name);
-            Some(Settings { session, network, redis, admin_address, log_format, pod_name })
+            let fencing_margin = crate::connection::fencing::MARGIN;
+            Some(Settings { session, network, redis, admin_address, log_format, pod_name, fencing_margin })
         })();
         complaints.into_result(all)
     }

@@ -33,6 +33,12 @@ impl OperatorRelay {
         read_status(&mut self.0, connection).await
     }
 
+    /// The pod, by UID, whose session holds the lease; nothing when nobody does.
+    pub async fn lease_holder(&mut self, connection: ConnectionId) -> Result<Option<String>, RelayError> {
+        let held: Option<String> = self.0.get(Names(connection).lease()).await?;
+        Ok(held.and_then(|held| held.split('#').next().map(str::to_owned)))
+    }
+
     /// Makes the user of a session, or sets it to exactly these rights and this password.
     pub async fn allow(&mut self, connection: ConnectionId, credentials: &Credentials) -> Result<(), RelayError> {
         let mut command = redis::cmd("ACL");

@@ -48,7 +48,7 @@ macro_rules! reasons {
                 match self { $(Self::$name => stringify!($name),)+ }
             }
 
-            /// What it means, for people.
+            /// What it means and what to do about it, for people.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),+),)+ }
@@ -64,18 +64,39 @@ reasons! {
     InvalidSpec,
     /// The namespace is not labelled as the home of spec.companyId.
     CompanyMismatch,
-    /// A quota of the namespace does not allow the objects of this connection.
+    /// A quota of the namespace does not allow the objects of this connection. Raise it or free some of it; the next try
+    /// follows within minutes.
     QuotaExceeded,
-    /// An object of the needed name exists and belongs to somebody else.
+    /// An object of the needed name exists and belongs to somebody else. Delete or rename it; it is not touched.
     NotOwned,
+    /// An object of an earlier connection of this name is still there. Kubernetes removes it by itself; if it stays,
+    /// delete it.
+    Leftover,
+    /// The Secret that spec.proxySecretName names is not there, or has no key `url`. Create it.
+    ProxySecretMissing,
     /// The pod, its browser or WhatsApp's page is starting.
     Starting,
-    /// No node fits the pod.
+    /// No node fits the pod. Add nodes, or ask for less in spec.resources.requests.
     Unschedulable,
-    /// The session image cannot be pulled.
+    /// The storage class of the volume does not exist, or none was named and the cluster has no default. Create it.
+    StorageClassMissing,
+    /// The volume claim waits for a volume. `kubectl describe pvc` tells what its provisioner says.
+    VolumePending,
+    /// The volume that held the link to the phone is gone. Restore it, or give it up with the annotation that
+    /// docs/operations/volumes.md names; that needs a new QR code.
+    VolumeLost,
+    /// The session image cannot be pulled. Check its name, the registry and the pull secret.
     ImagePull,
-    /// The session container ends again and again.
+    /// The node cannot make the container.
+    ContainerError,
+    /// The session container ends again and again. `kubectl logs --previous` tells why.
     CrashLooping,
+    /// The session used more memory than it may. Raise spec.resources.limits.memory.
+    OOMKilled,
+    /// The node put the pod out: it ran short, or is being drained. The pod is made again.
+    Evicted,
+    /// A pod of higher priority took this one's place. The pod is made again.
+    Preempted,
     /// The pod ended and is made again.
     Replacing,
     /// The pod's node does not answer.

@@ -9,4 +9,4 @@ pub use spec::{
     Compute, Link, LinkMethod, NodeLoss, Resources, State, Storage, WhatsAppConnection, WhatsAppConnectionSpec,
     default_storage_size,
 };
-pub use status::{Account, Disconnect, Engine, Phase, PodSummary, WhatsAppConnectionStatus};
+pub use status::{Account, Disconnect, Engine, Phase, PodSummary, Volume, WhatsAppConnectionStatus};

@@ -76,8 +76,7 @@ pub struct WhatsAppConnectionSpec {
     pub proxy_secret_name: Option<String>,
 
     /// What happens when the pod's node stops answering. `Wait`: until the node is back or its pod is removed.
-    /// `ForceDelete`: the pod is replaced as soon as the old one must have stopped itself; until the operator can do so it
-    /// waits there, too.
+    /// `ForceDelete`: the pod is replaced as soon as the session in it must have stopped itself.
     #[serde(default)]
     pub node_loss: NodeLoss,
 }

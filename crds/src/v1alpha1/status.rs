@@ -21,6 +21,9 @@ pub struct WhatsAppConnectionStatus {
     /// The session pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodSummary>,
+    /// The volume that holds the browser profile, and with it the link to the phone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<Volume>,
     /// The WhatsApp account that is linked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
@@ -72,6 +75,16 @@ pub struct PodSummary {
     /// Why the session container last ended, for example `OOMKilled (137)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_exit: Option<String>,
+}
+
+/// The volume, by its claim. A claim of another UID is another volume: one that was linked is never replaced silently.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Volume {
+    /// Name of the claim.
+    pub claim: String,
+    /// UID of the claim.
+    pub uid: String,
 }
 
 /// The linked WhatsApp account.

@@ -1,18 +1,22 @@
-//! The only writes of a reconcile. Every call has a deadline and names what it was doing.
+//! The only writes to the objects of a connection. Every call has a deadline and names what it was doing.
 
+use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{WhatsAppConnection, WhatsAppConnectionStatus};
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use relay::Credentials;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::build::{self, names};
 use super::error::Error;
-use super::observe::{Observed, Ownership, ownership};
-use super::plan::{Action, Plan};
+use super::ownership::{Ownership, ownership};
+use super::plan::{Action, Child, Plan};
 use super::validate::ValidConnection;
 use crate::context::Context;
 use crate::events;
@@ -27,34 +31,85 @@ const PASSWORD_BYTES: usize = 32;
 pub async fn apply(connection: &ValidConnection, plan: &Plan, context: &Context) -> Result<(), Error> {
     for action in &plan.actions {
         match action {
-            Action::Access => access(connection, context).await?,
-            Action::CreateClaim => {
-                create(connection, build::claim::claim(connection), "create volume claim", context).await?;
+            Action::Start { claim } => Box::pin(start(connection, *claim, context)).await?,
+            Action::Access => {
+                let credentials = secret_in_use(connection, context).await?;
+                allow(connection, &credentials, context).await?;
             }
             Action::GrowClaim(size) => grow(connection, size, context).await?,
-            Action::CreatePod => {
-                let now = runtime::ambient::now();
-                context.attempts.another(connection.id, now, runtime::ambient::random_fraction());
-                create(connection, build::pod::pod(connection, &context.session), "create pod", context).await?;
+            Action::Adopt(Child::Pod) => adopt::<Pod>(connection, &connection.name, context).await?,
+            Action::Adopt(Child::Claim) => {
+                adopt::<PersistentVolumeClaim>(connection, &names::claim(&connection.name), context).await?;
             }
             Action::DeletePod { uid, why } => {
-                delete_pod(connection, uid, context).await?;
+                delete_pod(connection, uid, None, context).await?;
                 events::deleting_pod(connection, *why, context).await;
+            }
+            Action::ForceDeletePod { uid } => {
+                delete_pod(connection, uid, Some(0), context).await?;
+                events::forced(connection, context).await;
             }
         }
     }
     Ok(())
 }
 
-/// Creates an object of ours. That it exists already is fine when it is this connection's: caches may be behind.
-async fn create<K>(connection: &ValidConnection, object: K, what: &'static str, context: &Context) -> Result<K, Error>
-where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + serde::Serialize
-        + serde::de::DeserializeOwned,
+/// Secret and claim side by side, then pod and Redis user side by side: whoever waits for a QR code waits for all four. The
+/// pod needs longer to start than Redis to answer; should Redis be away, the next pass makes up for it.
+async fn start(connection: &ValidConnection, claim: bool, context: &Context) -> Result<(), Error> {
+    proxy_secret(connection, context).await?;
+    let claim = async {
+        if claim {
+            let claim = build::claim::claim(connection);
+            let made = create(connection, claim, "create volume claim", context).await?;
+            context.memory.claims.keep(connection.id, Arc::new(made));
+        }
+        Ok::<(), Error>(())
+    };
+    let (credentials, ()) = tokio::try_join!(secret(connection, context), claim)?;
+    context.memory.attempts.another(connection.id, runtime::ambient::now(), runtime::ambient::random_fraction());
+    // Until the user is there: should this be cut short in between, the pod would never get in.
+    context.without_access.insert(connection.id);
+    let pod = async {
+        let pod = build::pod::pod(connection, &context.session);
+        // A pod is large, and would make this future and all around it so.
+        let made = Box::pin(create(connection, pod, "create pod", context)).await?;
+        context.memory.pods.keep(connection.id, Arc::new(made));
+        Ok::<(), Error>(())
+    };
+    // Both to their end, whatever becomes of the other.
+    let (pod, user) = tokio::join!(pod, allow(connection, &credentials, context));
+    pod.and(user)
+}
+
+/// A pod whose proxy is not there would hang in its creation without a word of why.
+async fn proxy_secret(connection: &ValidConnection, context: &Context) -> Result<(), Error> {
+    let Some(name) = &connection.proxy_secret else { return Ok(()) };
+    let api: Api<Secret> = Api::namespaced(context.client.clone(), &connection.namespace);
+    let secret = call("look for the proxy's secret", api.get_opt(name)).await?;
+    let complete =
+        secret.and_then(|secret| secret.data).is_some_and(|data| data.contains_key(build::secret::PROXY_URL));
+    if complete { Ok(()) } else { Err(Error::ProxySecretMissing(name.clone())) }
+}
+
+/// An object of a connection, as the API knows it.
+trait Object:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned
 {
+}
+
+impl<K> Object for K where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned
+{
+}
+
+/// Creates an object of ours. That it exists already is fine when it is this connection's: caches may be behind.
+async fn create<K: Object>(
+    connection: &ValidConnection,
+    object: K,
+    what: &'static str,
+    context: &Context,
+) -> Result<K, Error> {
     let api: Api<K> = Api::namespaced(context.client.clone(), &connection.namespace);
     match call(what, api.create(&PostParams::default(), &object)).await {
         Err(Error::Kubernetes { source, .. }) if already_exists(&source) => {
@@ -62,6 +117,10 @@ where
             let name = || format!("{} {}", K::kind(&()), object.name_any());
             match ownership(&there, &connection.id) {
                 Ownership::Ours => Ok(there),
+                Ownership::Orphaned => {
+                    adopt::<K>(connection, &object.name_any(), context).await?;
+                    Ok(there)
+                }
                 Ownership::Earlier => Err(Error::Leftover(name())),
                 Ownership::Foreign => Err(Error::NotOwned(name())),
             }
@@ -74,71 +133,111 @@ fn already_exists(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.is_already_exists())
 }
 
-/// Secret first, user second: the Secret is what lasts, the user is set to whatever stands in it. The other way round a
-/// crash in between would leave a user with a password that nobody knows.
-async fn access(connection: &ValidConnection, context: &Context) -> Result<(), Error> {
+/// Puts the owner reference back. Fails when the object changes at the same time; then it is looked at again.
+async fn adopt<K: Object>(connection: &ValidConnection, name: &str, context: &Context) -> Result<(), Error> {
+    let api: Api<K> = Api::namespaced(context.client.clone(), &connection.namespace);
+    let there = call("look at what lost its owner", api.get(name)).await?;
+    if ownership(&there, &connection.id) != Ownership::Orphaned {
+        return Ok(());
+    }
+    let patch = Patch::Merge(json!({"metadata": {
+        "uid": there.uid(), "resourceVersion": there.resource_version(), "ownerReferences": [connection.owner],
+    }}));
+    call("put owner reference back", api.patch(name, &PatchParams::default(), &patch)).await?;
+    events::put_back(connection, &format!("{} {name}: its owner reference", K::kind(&())), context).await;
+    Ok(())
+}
+
+/// The credentials in the Secret, which is made when it is not there. They are the truth: the user in Redis is set to
+/// whatever stands in it. The other way round a crash in between would leave a user with a password that nobody knows.
+async fn secret(connection: &ValidConnection, context: &Context) -> Result<Credentials, Error> {
+    let there = create(connection, fresh_secret(connection), "create secret", context).await?;
+    whole(connection, there, context).await
+}
+
+/// The same for a pod that runs: that its Secret is there is the rule, and that it is not was somebody's doing.
+async fn secret_in_use(connection: &ValidConnection, context: &Context) -> Result<Credentials, Error> {
+    let (api, name) =
+        (Api::<Secret>::namespaced(context.client.clone(), &connection.namespace), names::secret(&connection.name));
+    match call("look at secret", api.get_opt(&name)).await? {
+        Some(there) if ownership(&there, &connection.id) == Ownership::Ours => whole(connection, there, context).await,
+        Some(_) => secret(connection, context).await,
+        None => {
+            let credentials = secret(connection, context).await?;
+            events::put_back(connection, &format!("Secret {name}"), context).await;
+            Ok(credentials)
+        }
+    }
+}
+
+fn fresh_secret(connection: &ValidConnection) -> Secret {
     let password = hex::encode(runtime::ambient::random_bytes::<PASSWORD_BYTES>());
-    let fresh = Credentials::of_session(connection.id, password);
-    let secret: Secret = build::secret::secret(connection, &fresh);
-    let there = create(connection, secret, "create secret", context).await?;
-    let credentials = build::secret::credentials(connection, &there)
-        .ok_or_else(|| Error::EmptySecret(names::secret(&connection.name)))?;
-    context.relay.clone().allow(connection.id, &credentials).await?;
+    build::secret::secret(connection, &Credentials::of_session(connection.id, password))
+}
+
+/// The credentials in a Secret of ours; should somebody have spoilt it, it gets others.
+async fn whole(connection: &ValidConnection, there: Secret, context: &Context) -> Result<Credentials, Error> {
+    if let Some(credentials) = build::secret::credentials(connection, &there) {
+        return Ok(credentials);
+    }
+    let api: Api<Secret> = Api::namespaced(context.client.clone(), &connection.namespace);
+    let fresh = fresh_secret(connection);
+    let patch = Patch::Merge(json!({
+        "metadata": {"resourceVersion": there.resource_version()}, "stringData": fresh.string_data,
+    }));
+    let name = names::secret(&connection.name);
+    let put = call("put secret back", api.patch(&name, &PatchParams::default(), &patch)).await?;
+    events::put_back(connection, &format!("what Secret {name} holds"), context).await;
+    build::secret::credentials(connection, &put).ok_or(Error::EmptySecret(name))
+}
+
+async fn allow(connection: &ValidConnection, credentials: &Credentials, context: &Context) -> Result<(), Error> {
+    context.relay.clone().allow(connection.id, credentials).await?;
     context.without_access.remove(&connection.id);
+    context.memory.checks.done(connection.id, runtime::ambient::random_fraction());
     Ok(())
 }
 
 async fn grow(connection: &ValidConnection, size: &str, context: &Context) -> Result<(), Error> {
     let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), &connection.namespace);
     let patch = Patch::Merge(json!({"spec": {"resources": {"requests": {"storage": size}}}}));
-    call("grow volume", api.patch(&names::claim(&connection.name), &PatchParams::default(), &patch)).await.map(drop)
+    let grown =
+        call("grow volume", api.patch(&names::claim(&connection.name), &PatchParams::default(), &patch)).await?;
+    context.memory.claims.keep(connection.id, Arc::new(grown));
+    Ok(())
 }
 
-async fn delete_pod(connection: &ValidConnection, uid: &str, context: &Context) -> Result<(), Error> {
+async fn delete_pod(
+    connection: &ValidConnection,
+    uid: &str,
+    grace: Option<u32>,
+    context: &Context,
+) -> Result<(), Error> {
     let api: Api<Pod> = Api::namespaced(context.client.clone(), &connection.namespace);
     let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
-    let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+    let parameters =
+        DeleteParams { grace_period_seconds: grace, preconditions: Some(preconditions), ..DeleteParams::default() };
     match call("delete pod", api.delete(&connection.name, &parameters)).await {
         // Gone already, or another one of that name: both mean that this pod is not there any more.
-        Err(Error::Kubernetes { source, .. }) if matches!(source.as_ref(), kube::Error::Api(s) if s.is_not_found() || s.is_conflict()) => {
-            Ok(())
-        }
-        outcome => outcome.map(drop),
-    }
-}
-
-/// Writes the status when it differs, at most once a second; tells of transitions. Gives the wait when it was too early.
-pub async fn report(
-    connection: &WhatsAppConnection,
-    seen: &Observed,
-    next: WhatsAppConnectionStatus,
-    context: &Context,
-) -> Result<Option<Duration>, Error> {
-    if connection.status.as_ref() == Some(&next) {
-        return Ok(None);
-    }
-    if let Some(wait) = context.pace.wait(seen.id) {
-        return Ok(Some(wait));
-    }
-    let namespace = connection.namespace().unwrap_or_default();
-    let api: Api<WhatsAppConnection> = Api::namespaced(context.client.clone(), &namespace);
-    // Replaces the status as a whole, so that what is not there any more goes; without a resource version, because nobody
-    // else writes it and an edit of the spec must not make it fail.
-    let replace =
-        serde_json::from_value(json!([{"op": "add", "path": "/status", "value": next}])).map_err(Error::Encode)?;
-    let patch = Patch::<()>::Json(replace);
-    let outcome = call("write status", api.patch_status(&connection.name_any(), &PatchParams::default(), &patch)).await;
-    match outcome {
-        Ok(_) => events::transitions(connection, &next, context).await,
-        // Deleted meanwhile: nobody is left to be told.
-        Err(Error::Kubernetes { source, .. }) if matches!(source.as_ref(), kube::Error::Api(s) if s.is_not_found()) => {
+        Err(Error::Kubernetes { source, .. }) if matches!(source.as_ref(), kube::Error::Api(s) if s.is_not_found() || s.is_conflict()) =>
+        {
+            context.memory.pods.forget(&connection.id);
         }
         Err(error) => return Err(error),
+        // As long as it shuts down it is there; where nothing has to be shut down it is gone at once.
+        Ok(answer) => match answer.left().filter(|pod| pod.metadata.deletion_grace_period_seconds != Some(0)) {
+            Some(pod) => context.memory.pods.keep(connection.id, Arc::new(pod)),
+            None => context.memory.pods.forget(&connection.id),
+        },
     }
-    Ok(None)
+    Ok(())
 }
 
-async fn call<T>(what: &'static str, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
+/// One call of the API server, with an end.
+pub(super) async fn call<T>(
+    what: &'static str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Error> {
     match tokio::time::timeout(CALL, call).await {
         Ok(outcome) => outcome.map_err(|source| Error::Kubernetes { what, source: Box::new(source) }),
         Err(_) => Err(Error::CallDeadline { what }),

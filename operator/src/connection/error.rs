@@ -1,7 +1,5 @@
 //! Why a reconcile failed, and what follows from it.
 
-use std::time::Duration;
-
 use crds::Reason;
 use kube::core::Status;
 
@@ -45,6 +43,9 @@ pub enum Error {
     /// An object of an earlier connection of this name is on its way out.
     #[error("{0} of an earlier connection is still going")]
     Leftover(String),
+    /// The Secret with the connection's proxy is not there, or not complete.
+    #[error("secret {0} with key `url` is not there")]
+    ProxySecretMissing(String),
     /// A value of ours does not become JSON. A fault in the program.
     #[error("value cannot be encoded: {0}")]
     Encode(serde_json::Error),
@@ -62,15 +63,13 @@ pub enum Class {
     Blocked(Reason),
 }
 
-/// Errors that solve themselves in a moment need no backoff.
-const MOMENT: Duration = Duration::from_millis(500);
-
 impl Error {
     /// Whether trying again alone can help.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
             Self::NotOwned(_) => Class::Blocked(Reason::NotOwned),
+            Self::ProxySecretMissing(_) => Class::Blocked(Reason::ProxySecretMissing),
             Self::Kubernetes { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) => refused(status),
                 _ => Class::Transient,
@@ -79,10 +78,10 @@ impl Error {
         }
     }
 
-    /// A fixed wait, for errors that are no failure of anything.
+    /// Whether every start sees it for a moment, so that it is no line in the log.
     #[must_use]
-    pub fn fixed_wait(&self) -> Option<Duration> {
-        matches!(self, Self::CacheNotFilled).then_some(MOMENT)
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::CacheNotFilled)
     }
 
     /// The label of the metric.
@@ -97,6 +96,7 @@ impl Error {
             Self::Relay(_) => "redis",
             Self::Id(_) => "invalid_id",
             Self::NotOwned(_) => "not_owned",
+            Self::ProxySecretMissing(_) => "proxy_secret_missing",
             Self::Encode(_) => "encode",
             Self::EmptySecret(_) => "empty_secret",
         }

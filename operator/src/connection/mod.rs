@@ -3,8 +3,11 @@
 pub mod apply;
 pub mod build;
 pub mod error;
+pub mod fencing;
 pub mod observe;
+pub mod ownership;
 pub mod plan;
+pub mod report;
 pub mod status;
 pub mod validate;
 
@@ -12,10 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::WhatsAppConnection;
+use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
 use crate::context::Context;
-use error::Error;
+use error::{Class, Error};
+use plan::Tried;
 
 /// Longest reconcile. Every call inside has a shorter deadline; this ends whatever was forgotten.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -26,17 +31,32 @@ pub async fn reconcile(connection: Arc<WhatsAppConnection>, context: Arc<Context
 }
 
 async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Action, Error> {
-    let mut seen = observe::caches(connection, context)?;
-    let heard = observe::session(seen.id, context).await;
+    let memory = &context.memory;
+    let id = connection.uid().unwrap_or_default().parse()?;
+    if memory.generations.edited(id, connection.metadata.generation.unwrap_or_default()) {
+        // Whatever was refused, something else is asked for now.
+        memory.refusals.forget(&id);
+        memory.attempts.forget(&id);
+    }
+    let before = memory.reports.standing(id, connection);
+    let mut seen = observe::caches(connection, before.as_ref(), context)?;
+    seen.lease = observe::lease(connection, &seen, context).await;
     let valid = validate::validate(connection, &seen);
-    let plan = plan::plan(valid.as_ref(), &seen, &context.attempts.of(&seen.id), runtime::ambient::now());
+    let now = runtime::ambient::now();
+    let tried = Tried { starts: memory.attempts.of(&id), refusals: memory.refusals.of(&id) };
+    let plan = plan::plan(valid.as_ref(), &seen, &tried, now);
     let applied = match &valid {
         Ok(valid) => apply::apply(valid, &plan, context).await,
         Err(_) => Ok(()),
     };
+    remember(id, &plan, &applied, context);
+    // What was just made is seen already; the caches will know it in a moment.
+    seen.pod = memory.pods.newest(id, seen.pod);
+    seen.claim = memory.claims.newest(id, seen.claim);
+    seen.storage_class = observe::storage_class(&seen, context).await;
     // Without Redis pods are still made and ended, but nothing new can be told of the session: what stands in the status
     // goes on standing.
-    seen.session = heard?;
+    seen.session = observe::session(&seen, context).await?;
     let hindrance = match (&valid, &applied) {
         (Err(invalid), _) => Hindrance::Invalid(invalid),
         (Ok(_), Err(error)) => Hindrance::Failed(error),
@@ -44,12 +64,26 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
         (Ok(_), Ok(())) => Hindrance::None,
     };
     if matches!(hindrance, Hindrance::None) {
-        context.failures.forget(&seen.id);
+        memory.failures.forget(&id);
     }
-    let next = status::next(connection, &hindrance, &seen, runtime::ambient::now());
-    let wait = apply::report(connection, &seen, next, context).await?;
+    let next = status::next(connection, before.as_ref(), &hindrance, &seen, now);
+    let wait = report::report(connection, id, before.as_ref(), next, context).await?;
     applied?;
-    Ok(wait.or(plan.again_after).map_or_else(Action::await_change, Action::requeue))
+    let soonest =
+        [wait, plan.again_after, memory.pods.believed(&id), memory.claims.believed(&id)].into_iter().flatten().min();
+    Ok(soonest.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// A refusal that only somebody else can lift is not asked for again and again.
+fn remember(id: relay::ConnectionId, plan: &plan::Plan, applied: &Result<(), Error>, context: &Context) {
+    match applied.as_ref().map_err(Error::class) {
+        Err(Class::Blocked(_)) => {
+            let (now, jitter) = (runtime::ambient::now(), runtime::ambient::random_fraction());
+            context.memory.refusals.another(id, now, jitter);
+        }
+        Ok(()) if !plan.actions.is_empty() => context.memory.refusals.forget(&id),
+        Ok(()) | Err(Class::Transient) => {}
+    }
 }
 
 /// What stands in the way of what is wanted.

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use crds::WhatsAppConnection;
+use crds::{NodeLoss, Volume, WhatsAppConnection, WhatsAppConnectionStatus};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Resource, ResourceExt};
+use kube::{Api, ResourceExt};
 use relay::{CompanyId, ConnectionId, SessionStatus};
 
 use super::build::names;
 use super::error::Error;
+use super::fencing::{Ending, Lease};
+use super::ownership::belongs_to;
 use crate::context::Context;
 
 /// What was seen.
@@ -23,60 +26,185 @@ pub struct Observed {
     pub pod: Option<Arc<Pod>>,
     /// The claim of the connection's name, whoever owns it.
     pub claim: Option<Arc<PersistentVolumeClaim>>,
+    /// A volume that held a link and is gone.
+    pub lost_volume: Option<Volume>,
+    /// Whether the account is linked, as far as was told: then the volume is worth more than a restart.
+    pub linked: bool,
+    /// Whether the claim's class is there. Only looked for when the claim may be waiting for it.
+    pub storage_class: StorageClass,
     /// The newest word of the session; it may be of an earlier pod.
     pub session: Option<SessionStatus>,
-    /// Whether Redis was seen without the session's user.
-    pub access_lost: bool,
+    /// Whether Redis was seen without the session's user, or its Secret has not been looked at for long.
+    pub access_doubtful: bool,
+    /// Since when the pod has been seen on its way out.
+    pub ending: Option<Ending>,
+    /// Whether that pod's session still holds its lease. Only looked for when it matters.
+    pub lease: Lease,
 }
 
-/// Reads the caches. Fails while one is not filled: a missing pod must not be taken for no pod.
-pub fn caches(connection: &WhatsAppConnection, context: &Context) -> Result<Observed, Error> {
+/// Whether the `StorageClass` that a claim names exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageClass {
+    /// Nobody looked, or looking failed.
+    Unknown,
+    /// It exists.
+    Exists,
+    /// It does not.
+    Missing,
+}
+
+/// Reads the caches. Fails while one is not filled: a missing pod must not be taken for no pod. `before` is the status that
+/// stands, which knows of volumes that are not there any more.
+pub fn caches(
+    connection: &WhatsAppConnection,
+    before: Option<&WhatsAppConnectionStatus>,
+    context: &Context,
+) -> Result<Observed, Error> {
     let namespace = connection.namespace().unwrap_or_default();
     let name = connection.name_any();
-    let id = connection.uid().unwrap_or_default().parse()?;
-    let nothing = Observed { id, company: None, pod: None, claim: None, session: None, access_lost: false };
+    let nothing = Observed::nothing(connection.uid().unwrap_or_default().parse()?);
     let Some(company) = context.cluster.company(&namespace) else {
         return if context.cluster.companies_known() { Ok(nothing) } else { Err(Error::CacheNotFilled) };
     };
     if !company.is_prepared() || !company.filled() {
         return Err(Error::HomeNotReady(namespace));
     }
+    let pod = company.pods.get(&ObjectRef::new(&name).within(&namespace));
+    let claim = company.claims.get(&ObjectRef::new(&names::claim(&name)).within(&namespace));
+    // Either may be behind our own last write.
+    let claim = context.memory.claims.newest(nothing.id, claim);
+    let pod = context.memory.pods.newest(nothing.id, pod);
     Ok(Observed {
-        pod: company.pods.get(&ObjectRef::new(&name).within(&namespace)),
-        claim: company.claims.get(&ObjectRef::new(&names::claim(&name)).within(&namespace)),
+        ending: context
+            .memory
+            .endings
+            .since(nothing.id, pod.as_deref())
+            .map(|lasted| Ending { lasted, margin: context.fencing_margin }),
+        pod,
+        lost_volume: lost_volume(connection, before, claim.as_deref(), nothing.id),
+        linked: before.is_some_and(|before| before.account.is_some()),
+        claim,
         company: Some(company.id),
-        access_lost: context.without_access.contains(&id),
+        access_doubtful: context.without_access.contains(&nothing.id)
+            || context.memory.checks.due(nothing.id, runtime::ambient::random_fraction()),
         ..nothing
     })
 }
 
-/// The newest word of the session.
-pub async fn session(id: ConnectionId, context: &Context) -> Result<Option<SessionStatus>, Error> {
-    Ok(context.relay.clone().status(id).await?.map(|envelope| envelope.payload))
-}
-
-/// Whose an object is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ownership {
-    /// Made for this very connection.
-    Ours,
-    /// Made for an earlier connection of the same name. It goes by itself.
-    Earlier,
-    /// Made by somebody else. It stays, and we stay away.
-    Foreign,
-}
-
-/// Says whose an object is, by its owner references: names and labels prove nothing.
-pub fn ownership<K: Resource>(object: &K, id: &ConnectionId) -> Ownership {
-    if belongs_to(object, id) {
-        return Ownership::Ours;
+impl Observed {
+    /// Of a connection of which nothing is there.
+    pub const fn nothing(id: ConnectionId) -> Self {
+        Self {
+            id,
+            company: None,
+            pod: None,
+            claim: None,
+            lost_volume: None,
+            linked: false,
+            storage_class: StorageClass::Unknown,
+            session: None,
+            access_doubtful: false,
+            ending: None,
+            lease: Lease::Unknown,
+        }
     }
-    let earlier = object.meta().owner_references.iter().flatten().any(|owner| owner.kind == "WhatsAppConnection");
-    if earlier { Ownership::Earlier } else { Ownership::Foreign }
+
+    /// The pod, when it is this connection's.
+    pub fn own_pod(&self) -> Option<&Pod> {
+        self.pod.as_deref().filter(|pod| belongs_to(*pod, &self.id))
+    }
+
+    /// The claim, when it is this connection's.
+    pub fn own_claim(&self) -> Option<&PersistentVolumeClaim> {
+        self.claim.as_deref().filter(|claim| belongs_to(*claim, &self.id))
+    }
 }
 
-/// Whether the object was made for this very connection, not for an earlier one of the same name or by somebody else.
-pub fn belongs_to<K: Resource>(object: &K, id: &ConnectionId) -> bool {
-    let uid = id.to_string();
-    object.meta().owner_references.iter().flatten().any(|owner| owner.controller == Some(true) && owner.uid == uid)
+/// The newest word of the session. Without a pod there is nothing that it could still be true of.
+pub async fn session(seen: &Observed, context: &Context) -> Result<Option<SessionStatus>, Error> {
+    if seen.own_pod().is_none() {
+        return Ok(None);
+    }
+    Ok(context.relay.clone().status(seen.id).await?.map(|envelope| envelope.payload))
+}
+
+/// Whether the class is there for which a pod may wait. One small read, and only while a pod waits for its volume.
+pub async fn storage_class(seen: &Observed, context: &Context) -> StorageClass {
+    let Some(name) = super::status::pod::waits_for_class(seen) else { return StorageClass::Unknown };
+    let api: Api<v1::StorageClass> = Api::all(context.client.clone());
+    match super::apply::call("look for the StorageClass", api.get_metadata_opt(name)).await {
+        Ok(Some(_)) => StorageClass::Exists,
+        Ok(None) => StorageClass::Missing,
+        Err(error) => {
+            tracing::debug!(%error, "the StorageClass cannot be looked for");
+            StorageClass::Unknown
+        }
+    }
+}
+
+/// Whether the session of a pod that does not come to its end still holds its lease. One small read of Redis, and only
+/// when the answer decides something. No answer is an answer, too.
+pub async fn lease(connection: &WhatsAppConnection, seen: &Observed, context: &Context) -> Lease {
+    let overdue = seen.own_pod().zip(seen.ending).filter(|(pod, ending)| ending.left(pod).is_none());
+    let Some((pod, _)) = overdue.filter(|_| connection.spec.node_loss == NodeLoss::ForceDelete) else {
+        return Lease::Unknown;
+    };
+    match context.relay.clone().lease_holder(seen.id).await {
+        Ok(holder) if holder == pod.uid() => Lease::Held,
+        Ok(_) => Lease::NotHeld,
+        Err(error) => {
+            tracing::warn!(%error, connection = %seen.id, "whether a lost session still holds its lease is not known");
+            Lease::Unknown
+        }
+    }
+}
+
+/// The volume that held a link and is gone: then an empty one in its place would be the end of the link, and nobody would
+/// know. What was never linked has nothing to lose. Giving it up takes a word that names exactly this volume.
+pub(super) fn lost_volume(
+    connection: &WhatsAppConnection,
+    before: Option<&WhatsAppConnectionStatus>,
+    claim: Option<&PersistentVolumeClaim>,
+    id: ConnectionId,
+) -> Option<Volume> {
+    let before = before?;
+    let known = before.volume.as_ref().filter(|_| before.account.is_some())?;
+    let given_up = connection.annotations().get(crds::GIVE_UP_VOLUME) == Some(&known.uid);
+    let there = claim.is_some_and(|claim| belongs_to(claim, &id));
+    (!there && !given_up).then(|| known.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use crds::{Account, State};
+
+    use super::*;
+    use crate::connection::plan::fixtures::{self, resource};
+
+    /// A connection whose account was linked on the volume of this UID.
+    fn linked_on(uid: &str) -> WhatsAppConnectionStatus {
+        let account = Account { id: "1@c.us".to_owned(), lid: None, push_name: None, linked_at: None };
+        WhatsAppConnectionStatus {
+            volume: Some(Volume { claim: "sales-profile".to_owned(), uid: uid.to_owned() }),
+            account: Some(account),
+            ..WhatsAppConnectionStatus::default()
+        }
+    }
+
+    #[test]
+    fn a_volume_is_lost_when_it_held_a_link_and_nothing_of_ours_stands_in_its_place() {
+        let connection = resource(State::Running);
+        let lost = |connection: &WhatsAppConnection, before: &WhatsAppConnectionStatus, claim| {
+            lost_volume(connection, Some(before), claim, fixtures::id()).is_some()
+        };
+        assert!(lost(&connection, &linked_on("a"), None));
+        let claim = fixtures::claim(&fixtures::connection());
+        assert!(!lost(&connection, &linked_on("a"), Some(&claim)), "somebody put a volume there, as ours");
+        let never_linked = WhatsAppConnectionStatus { account: None, ..linked_on("a") };
+        assert!(!lost(&connection, &never_linked, None), "there was nothing on it");
+        let mut given_up = resource(State::Running);
+        given_up.annotations_mut().insert(crds::GIVE_UP_VOLUME.to_owned(), "a".to_owned());
+        assert!(!lost(&given_up, &linked_on("a"), None));
+        assert!(lost(&given_up, &linked_on("b"), None), "an old word gives a later volume up");
+    }
 }

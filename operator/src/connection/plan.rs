@@ -3,27 +3,33 @@
 
 use std::time::Duration;
 
-use crds::State;
+use crds::{NodeLoss, Reason, State};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 
-use super::build::pod::spec_hash_of;
-use super::observe::{Observed, belongs_to};
+use super::build::drift::{self, Part};
+use super::fencing::{Fencing, fencing};
+use super::observe::Observed;
+use super::ownership::{Ownership, belongs_to, ownership};
+use super::status;
 use super::validate::{Invalid, ValidConnection};
 use crate::backoff::Attempts;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// The Redis user and the Secret that holds its credentials.
+    /// Secret and, where there is none, volume claim; then the pod, which needs both, and the Redis user.
+    Start {
+        /// Whether the claim has to be made.
+        claim: bool,
+    },
+    /// The Redis user, as the Secret says.
     Access,
-    /// The volume.
-    CreateClaim,
     /// A larger volume, as a quantity.
     GrowClaim(String),
-    /// The pod. Always after access and claim, which it needs to start.
-    CreatePod,
+    /// The owner reference that somebody took off.
+    Adopt(Child),
     /// Exactly this pod, by UID: another of the same name may stand there when the call arrives.
     DeletePod {
         /// Its UID.
@@ -31,6 +37,20 @@ pub enum Action {
         /// Why, for the Event.
         why: DeleteReason,
     },
+    /// Exactly this pod, whose node does not end it and whose session has stopped itself.
+    ForceDeletePod {
+        /// Its UID.
+        uid: String,
+    },
+}
+
+/// An object of a connection that is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Child {
+    /// The pod.
+    Pod,
+    /// The volume claim.
+    Claim,
 }
 
 /// Why a pod is deleted.
@@ -38,10 +58,10 @@ pub enum Action {
 pub enum DeleteReason {
     /// The connection was suspended.
     Suspended,
-    /// The pod ended and cannot start again.
-    Ended,
+    /// The pod ended and cannot start again, for this reason.
+    Ended(Reason),
     /// The spec asks for another pod.
-    SpecChanged,
+    SpecChanged(Part),
 }
 
 /// What to do now, in order, and when to look again.
@@ -58,59 +78,93 @@ impl Plan {
         Self { actions: Vec::new(), again_after: None }
     }
 
+    const fn later(wait: Duration) -> Self {
+        Self { actions: Vec::new(), again_after: Some(wait) }
+    }
+
     fn of(actions: impl IntoIterator<Item = Action>) -> Self {
         Self { actions: actions.into_iter().collect(), again_after: None }
     }
 }
 
+/// What was tried lately.
+#[derive(Debug, Clone, Default)]
+pub struct Tried {
+    /// Pods made.
+    pub starts: Attempts,
+    /// Refusals that only somebody else can lift.
+    pub refusals: Attempts,
+}
+
 /// The plan. An invalid connection is left exactly as it is: whatever runs goes on until somebody says what is meant.
-pub fn plan(
-    connection: Result<&ValidConnection, &Invalid>,
-    seen: &Observed,
-    attempts: &Attempts,
-    now: Timestamp,
-) -> Plan {
+pub fn plan(connection: Result<&ValidConnection, &Invalid>, seen: &Observed, tried: &Tried, now: Timestamp) -> Plan {
     let Ok(connection) = connection else { return Plan::settled() };
     if connection.deleting {
         return Plan::settled();
     }
+    if let Some(wait) = tried.refusals.wait_at(now) {
+        return Plan::later(wait);
+    }
     match (connection.desired, seen.pod.as_deref()) {
-        (_, Some(pod)) if pod.metadata.deletion_timestamp.is_some() || !belongs_to(pod, &seen.id) => Plan::settled(),
+        // On its way out, or of an earlier connection: its end wakes us.
+        (_, Some(pod)) if going(pod, seen) => force(connection, pod, seen),
         (State::Suspended, Some(pod)) => delete(pod, DeleteReason::Suspended),
-        (State::Suspended, None) => Plan::of(growth(connection, seen)),
-        (State::Running, Some(pod)) if ended(pod) => delete(pod, DeleteReason::Ended),
-        (State::Running, Some(pod)) if spec_hash_of(pod) != Some(&connection.spec_hash()) => {
-            delete(pod, DeleteReason::SpecChanged)
-        }
-        (State::Running, Some(_)) => {
-            let access = seen.access_lost.then_some(Action::Access);
-            Plan::of(access.into_iter().chain(growth(connection, seen)))
-        }
-        (State::Running, None) => start(connection, seen, attempts, now),
+        (State::Suspended, None) => Plan::of(upkeep(connection, seen)),
+        (State::Running, Some(pod)) if ended(pod) => delete(pod, DeleteReason::Ended(status::pod::end(pod))),
+        (State::Running, Some(pod)) => match drift::drift(connection, pod) {
+            // The end of this pod would be the end of a volume that is being deleted.
+            Some(part) if !volume_at_risk(seen) => delete(pod, DeleteReason::SpecChanged(part)),
+            _ => Plan::of(seen.access_doubtful.then_some(Action::Access).into_iter().chain(upkeep(connection, seen))),
+        },
+        (State::Running, None) => start(connection, seen, tried, now),
     }
 }
 
-fn start(connection: &ValidConnection, seen: &Observed, attempts: &Attempts, now: Timestamp) -> Plan {
-    let going =
-        |claim: &PersistentVolumeClaim| claim.metadata.deletion_timestamp.is_some() || !belongs_to(claim, &seen.id);
-    if seen.claim.as_deref().is_some_and(going) {
-        // The claim of an earlier connection of this name is on its way out; its deletion wakes us.
+fn start(connection: &ValidConnection, seen: &Observed, tried: &Tried, now: Timestamp) -> Plan {
+    let claim = seen.claim.as_deref();
+    if claim.is_some_and(|claim| going(claim, seen)) || seen.lost_volume.is_some() {
+        // The claim of an earlier connection is on its way out, which wakes us; or a person has to say what is meant.
         return Plan::settled();
     }
-    if let Some(wait) = attempts.wait_at(now) {
-        return Plan { actions: Vec::new(), again_after: Some(wait) };
+    if let Some(wait) = tried.starts.wait_at(now) {
+        return Plan::later(wait);
     }
-    let mut actions = vec![Action::Access];
-    actions.extend(seen.claim.is_none().then_some(Action::CreateClaim));
-    actions.push(Action::CreatePod);
-    // Last: a volume that cannot grow must not keep the account offline.
-    actions.extend(growth(connection, seen));
-    Plan::of(actions)
+    // Upkeep last: a volume that cannot grow must not keep the account offline.
+    Plan::of(std::iter::once(Action::Start { claim: claim.is_none() }).chain(upkeep(connection, seen)))
+}
+
+/// Whether an object of the needed name is on its way out: it is being deleted, or its connection is gone.
+fn going<K: Resource>(object: &K, seen: &Observed) -> bool {
+    object.meta().deletion_timestamp.is_some() || ownership(object, &seen.id) == Ownership::Earlier
+}
+
+/// A pod on its way out is waited for; when it does not come to its end and that was asked for, it is taken away.
+fn force(connection: &ValidConnection, pod: &Pod, seen: &Observed) -> Plan {
+    match (connection.node_loss, seen.ending.filter(|_| belongs_to(pod, &seen.id))) {
+        (NodeLoss::Wait, _) | (_, None) => Plan::settled(),
+        (NodeLoss::ForceDelete, Some(ending)) => match fencing(pod, ending, seen.lease) {
+            Fencing::Wait(left) => Plan::later(left),
+            Fencing::Fenced => Plan::of([Action::ForceDeletePod { uid: pod.uid().unwrap_or_default() }]),
+        },
+    }
+}
+
+/// Whether the link to the phone goes with the end of the pod.
+fn volume_at_risk(seen: &Observed) -> bool {
+    seen.linked && seen.claim.as_deref().is_none_or(|claim| going(claim, seen))
+}
+
+/// What is put right without a restart.
+fn upkeep(connection: &ValidConnection, seen: &Observed) -> impl Iterator<Item = Action> {
+    let orphaned = |is: bool, child| is.then_some(Action::Adopt(child));
+    let pod = seen.pod.as_deref().is_some_and(|pod| ownership(pod, &seen.id) == Ownership::Orphaned);
+    let claim = seen.claim.as_deref().is_some_and(|claim| ownership(claim, &seen.id) == Ownership::Orphaned);
+    [orphaned(pod, Child::Pod), orphaned(claim, Child::Claim), growth(connection, seen)].into_iter().flatten()
 }
 
 /// The larger volume, when one is asked for. Volumes never shrink.
 fn growth(connection: &ValidConnection, seen: &Observed) -> Option<Action> {
-    let claim = seen.claim.as_deref()?;
+    let claim: &PersistentVolumeClaim = seen.claim.as_deref().filter(|claim| !going(*claim, seen))?;
     let asked = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage");
     let wanted = connection.storage.quantity();
     (asked.and_then(crds::bytes)? < crds::bytes(&wanted)?).then_some(Action::GrowClaim(wanted.0))
@@ -127,5 +181,7 @@ fn ended(pod: &Pod) -> bool {
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,12 @@
 //! From what was written to what can be acted on: parsed once, so that nothing behind this can meet a wrong value. Pure.
 
-use crds::{LinkMethod, Reason, Resources, State, Storage, WhatsAppConnection};
+use crds::{Link, LinkMethod, NodeLoss, Reason, Resources, State, Storage, WhatsAppConnection, WhatsAppConnectionSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use relay::{CompanyId, ConnectionId, Phone};
 
-use super::observe::{Observed, Ownership, ownership};
+use super::observe::Observed;
+use super::ownership::{Ownership, ownership};
 
 /// A connection whose spec makes sense where it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,8 @@ pub struct ValidConnection {
     pub resources: Resources,
     /// Secret that holds its proxy.
     pub proxy_secret: Option<String>,
+    /// What happens when the node of its pod is lost.
+    pub node_loss: NodeLoss,
 }
 
 /// How a phone is linked; a pairing code cannot be without its number.
@@ -58,10 +61,20 @@ fn invalid(reason: Reason, message: impl Into<String>) -> Invalid {
 
 /// Judges the spec. The schema has refused most of what is wrong; what stays is what only the cluster can tell.
 pub fn validate(connection: &WhatsAppConnection, seen: &Observed) -> Result<ValidConnection, Invalid> {
-    let spec = &connection.spec;
+    // Without `..`: whoever adds a field says here what becomes of it.
+    let WhatsAppConnectionSpec {
+        company_id,
+        display_name: _,
+        state,
+        link,
+        storage,
+        resources,
+        proxy_secret_name,
+        node_loss,
+    } = &connection.spec;
     let namespace = connection.namespace().unwrap_or_default();
     let company: CompanyId =
-        spec.company_id.parse().map_err(|error| invalid(Reason::InvalidSpec, format!("spec.companyId: {error}")))?;
+        company_id.parse().map_err(|error| invalid(Reason::InvalidSpec, format!("spec.companyId: {error}")))?;
     match &seen.company {
         Some(home) if *home == company => {}
         Some(home) => {
@@ -75,10 +88,11 @@ pub fn validate(connection: &WhatsAppConnection, seen: &Observed) -> Result<Vali
     }
     unless_foreign("pod", seen.pod.as_deref(), &seen.id)?;
     unless_foreign("PersistentVolumeClaim", seen.claim.as_deref(), &seen.id)?;
-    let link = match (spec.link.method, &spec.link.phone_number) {
-        (LinkMethod::QrCode, _) => ValidLink::Qr,
-        (LinkMethod::PairingCode, number) => {
-            let number = number.as_deref().unwrap_or_default().parse();
+    let Link { method, phone_number } = link;
+    let link = match method {
+        LinkMethod::QrCode => ValidLink::Qr,
+        LinkMethod::PairingCode => {
+            let number = phone_number.as_deref().unwrap_or_default().parse();
             let complain = |error| invalid(Reason::InvalidSpec, format!("spec.link.phoneNumber: {error}"));
             ValidLink::PairingCode(number.map_err(complain)?)
         }
@@ -94,11 +108,12 @@ pub fn validate(connection: &WhatsAppConnection, seen: &Observed) -> Result<Vali
         // Nothing needs to wait for our objects' deletion, and blocking it would ask for one more right.
         owner: OwnerReference { block_owner_deletion: Some(false), ..owner },
         deleting: connection.metadata.deletion_timestamp.is_some(),
-        desired: spec.state,
+        desired: *state,
         link,
-        storage: spec.storage.clone(),
-        resources: spec.resources.clone().unwrap_or_default(),
-        proxy_secret: spec.proxy_secret_name.clone(),
+        storage: storage.clone(),
+        resources: resources.clone().unwrap_or_default(),
+        proxy_secret: proxy_secret_name.clone(),
+        node_loss: *node_loss,
     })
 }
 
@@ -108,6 +123,6 @@ fn unless_foreign<K: Resource>(kind: &str, object: Option<&K>, id: &ConnectionId
             let name = object.meta().name.as_deref().unwrap_or_default();
             Err(invalid(Reason::NotOwned, format!("{kind} {name} exists and belongs to somebody else")))
         }
-        Some((_, Ownership::Ours | Ownership::Earlier)) | None => Ok(()),
+        Some((_, Ownership::Ours | Ownership::Orphaned | Ownership::Earlier)) | None => Ok(()),
     }
 }

@@ -1,9 +1,11 @@
 //! What the objects of a connection look like: one file per kind, all pure.
 
 pub mod claim;
+pub mod drift;
 pub mod names;
 pub mod pod;
 pub mod secret;
+mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +31,7 @@ fn metadata(connection: &ValidConnection, name: String) -> ObjectMeta {
         name: Some(name),
         namespace: Some(connection.namespace.clone()),
         labels: Some(labels(connection)),
+        annotations: Some(BTreeMap::from([(crds::CONNECTION_UID.to_owned(), connection.id.to_string())])),
         owner_references: Some(vec![connection.owner.clone()]),
         ..ObjectMeta::default()
     }

@@ -1,19 +1,15 @@
 //! The session pod: one container that passes PodSecurity `restricted`, holds no Kubernetes token, and writes nowhere
 //! but to its volume and to memory.
 
-use std::collections::BTreeMap;
-
+use crds::NodeLoss;
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction, KeyToPath,
-    ObjectFieldSelector, PersistentVolumeClaimVolumeSource, Pod, PodSecurityContext, PodSpec, Probe,
-    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector, Pod,
+    PodSecurityContext, PodSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, Toleration,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use serde_json::json;
-
-use super::{metadata, names, secret, short_hash};
+use super::volumes::{CREDENTIALS, DATA, PROXY};
+use super::{drift, metadata, volumes};
 use crate::connection::validate::{ValidConnection, ValidLink};
 use crate::settings::SessionDefaults;
 
@@ -23,53 +19,21 @@ pub const CONTAINER: &str = "session";
 /// Name and number of the port of probes and metrics.
 pub const ADMIN_PORT: (&str, i32) = ("admin", 8080);
 
-/// Annotation that says which spec a pod was made for.
-const SPEC_HASH: &str = "whatsapp-operator.dev/spec-hash";
-
 /// Browser 10 s, its process group 5 s, outbox and lease 10 s, and room for a slow disk. See `docs/architecture.md`.
 const GRACE_SECONDS: i64 = 45;
 
+/// How long a pod that may be taken away by force stays on a node that does not answer: a node that is only busy comes
+/// back within that.
+const LOST_NODE_SECONDS: i64 = 30;
+
 /// User and group of the image; also the group that owns the volume.
 const USER: i64 = 10001;
-
-/// Shared memory for Chromium, which would else get 64 MiB and crash on a large picture.
-const SHARED_MEMORY: &str = "256Mi";
-
-/// Room for downloads under way and the browser's caches. A session that fills it is evicted, not its neighbours.
-const TEMPORARY_SIZE: &str = "1Gi";
-
-/// Where things are inside the container: path, volume.
-const DATA: (&str, &str) = ("/data", "profile");
-const TEMPORARY: (&str, &str) = ("/tmp", "tmp");
-const MEMORY: (&str, &str) = ("/dev/shm", "shm");
-const CREDENTIALS: (&str, &str) = ("/run/secrets/relay", "relay");
-const PROXY: (&str, &str) = ("/run/secrets/proxy", "proxy");
-
-impl ValidConnection {
-    /// Changes when, and only when, the connection's own spec asks for another pod. The operator's version and settings
-    /// are not in it: an upgrade of the operator restarts nobody.
-    #[must_use]
-    pub fn spec_hash(&self) -> String {
-        let pairing = match &self.link {
-            ValidLink::Qr => None,
-            ValidLink::PairingCode(phone) => Some(phone.as_str()),
-        };
-        // As JSON without what is unset, so that a field that is added later changes no pod's hash.
-        short_hash(&json!({"resources": self.resources, "pairing": pairing, "proxy": self.proxy_secret}).to_string())
-    }
-}
-
-/// The spec that a pod was made for.
-#[must_use]
-pub fn spec_hash_of(pod: &Pod) -> Option<&String> {
-    pod.metadata.annotations.as_ref()?.get(SPEC_HASH)
-}
 
 /// The pod of a connection.
 #[must_use]
 pub fn pod(connection: &ValidConnection, defaults: &SessionDefaults) -> Pod {
     let mut metadata = metadata(connection, connection.name.clone());
-    metadata.annotations = Some(BTreeMap::from([(SPEC_HASH.to_owned(), connection.spec_hash())]));
+    metadata.annotations.get_or_insert_default().extend(drift::annotations(connection));
     Pod {
         metadata,
         spec: Some(PodSpec {
@@ -87,10 +51,29 @@ pub fn pod(connection: &ValidConnection, defaults: &SessionDefaults) -> Pod {
                 ..PodSecurityContext::default()
             }),
             containers: vec![container(connection, defaults)],
-            volumes: Some(volumes(connection)),
+            tolerations: tolerations(connection.node_loss),
+            volumes: Some(volumes::volumes(connection)),
             ..PodSpec::default()
         }),
         ..Pod::default()
+    }
+}
+
+/// A pod that shall be replaced is given up 30 s after its node, not after Kubernetes' 300 s. In no hash: a running pod
+/// keeps the ones that it has.
+fn tolerations(node_loss: NodeLoss) -> Option<Vec<Toleration>> {
+    let for_a_while = |key: &str| Toleration {
+        key: Some(key.to_owned()),
+        operator: Some("Exists".to_owned()),
+        effect: Some("NoExecute".to_owned()),
+        toleration_seconds: Some(LOST_NODE_SECONDS),
+        value: None,
+    };
+    match node_loss {
+        NodeLoss::Wait => None,
+        NodeLoss::ForceDelete => {
+            Some(["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"].map(for_a_while).into())
+        }
     }
 }
 
@@ -127,7 +110,7 @@ fn container(connection: &ValidConnection, defaults: &SessionDefaults) -> Contai
             seccomp_profile: Some(runtime_default()),
             ..SecurityContext::default()
         }),
-        volume_mounts: Some(mounts(connection)),
+        volume_mounts: Some(volumes::mounts(connection)),
         ..Container::default()
     }
 }
@@ -182,67 +165,6 @@ fn environment(connection: &ValidConnection, defaults: &SessionDefaults) -> Vec<
     environment
 }
 
-fn mounts(connection: &ValidConnection) -> Vec<VolumeMount> {
-    let mount = |(path, name): (&str, &str), read_only: bool| VolumeMount {
-        mount_path: path.to_owned(),
-        name: name.to_owned(),
-        read_only: read_only.then_some(true),
-        ..VolumeMount::default()
-    };
-    let mut mounts = vec![mount(DATA, false), mount(TEMPORARY, false), mount(MEMORY, false), mount(CREDENTIALS, true)];
-    if connection.proxy_secret.is_some() {
-        mounts.push(mount(PROXY, true));
-    }
-    mounts
-}
-
-fn volumes(connection: &ValidConnection) -> Vec<Volume> {
-    let named = |name: &str| Volume { name: name.to_owned(), ..Volume::default() };
-    let files = |name: String, keys: &[&str]| SecretVolumeSource {
-        secret_name: Some(name),
-        // Readable by the volume's group, which is the session's, and by nobody else.
-        default_mode: Some(0o440),
-        items: Some(
-            keys.iter()
-                .map(|key| KeyToPath { key: (*key).into(), path: (*key).into(), ..KeyToPath::default() })
-                .collect(),
-        ),
-        ..SecretVolumeSource::default()
-    };
-    let mut volumes = vec![
-        Volume {
-            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-                claim_name: names::claim(&connection.name),
-                read_only: None,
-            }),
-            ..named(DATA.1)
-        },
-        Volume {
-            empty_dir: Some(EmptyDirVolumeSource {
-                size_limit: Some(Quantity(TEMPORARY_SIZE.to_owned())),
-                ..EmptyDirVolumeSource::default()
-            }),
-            ..named(TEMPORARY.1)
-        },
-        Volume {
-            empty_dir: Some(EmptyDirVolumeSource {
-                medium: Some("Memory".to_owned()),
-                size_limit: Some(Quantity(SHARED_MEMORY.to_owned())),
-                ..EmptyDirVolumeSource::default()
-            }),
-            ..named(MEMORY.1)
-        },
-        Volume {
-            secret: Some(files(names::secret(&connection.name), &[secret::USERNAME, secret::PASSWORD])),
-            ..named(CREDENTIALS.1)
-        },
-    ];
-    if let Some(proxy) = &connection.proxy_secret {
-        volumes.push(Volume { secret: Some(files(proxy.clone(), &["url"])), ..named(PROXY.1) });
-    }
-    volumes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,18 +178,5 @@ mod tests {
         let environment = spec.containers[0].env.clone().expect("has an environment");
         assert!(environment.iter().all(|variable| !variable.name.contains("PASSWORD")), "{environment:?}");
         assert!(spec.containers[0].args.is_none());
-    }
-
-    #[test]
-    fn only_what_needs_another_pod_changes_the_hash() {
-        let base = fixtures::connection();
-        let mut renamed = base.clone();
-        renamed.desired = crds::State::Suspended;
-        renamed.storage.size = "2Gi".to_owned();
-        assert_eq!(base.spec_hash(), renamed.spec_hash(), "neither suspending nor growing replaces the pod");
-        let mut proxied = base.clone();
-        proxied.proxy_secret = Some("proxy".to_owned());
-        assert_ne!(base.spec_hash(), proxied.spec_hash());
-        assert_eq!(base.spec_hash(), "e6b4cff1207fbd3b", "every pod of every cluster would be made anew");
     }
 }

@@ -13,6 +13,9 @@ pub const USERNAME: &str = "username";
 /// Key of the password.
 pub const PASSWORD: &str = "password";
 
+/// Key of the proxy's URL, in the Secret that a connection names itself.
+pub const PROXY_URL: &str = "url";
+
 /// The Secret for these credentials.
 #[must_use]
 pub fn secret(connection: &ValidConnection, credentials: &Credentials) -> Secret {
@@ -25,10 +28,10 @@ pub fn secret(connection: &ValidConnection, credentials: &Credentials) -> Secret
     }
 }
 
-/// The credentials in a Secret of ours; nothing when somebody has emptied it.
+/// The credentials in a Secret of ours; nothing when somebody has emptied it, or written another's name into it.
 #[must_use]
 pub fn credentials(connection: &ValidConnection, secret: &Secret) -> Option<Credentials> {
-    let bytes = secret.data.as_ref()?.get(PASSWORD)?;
-    let password = String::from_utf8(bytes.0.clone()).ok().filter(|password| !password.is_empty())?;
-    Some(Credentials::of_session(connection.id, password))
+    let text = |key: &str| String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok();
+    let credentials = Credentials::of_session(connection.id, text(PASSWORD).filter(|password| !password.is_empty())?);
+    (text(USERNAME).as_ref() == Some(&credentials.user)).then_some(credentials)
 }

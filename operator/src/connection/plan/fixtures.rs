@@ -19,8 +19,8 @@ pub(crate) fn id() -> ConnectionId {
     ConnectionId(Uuid::from_u128(7))
 }
 
-pub(crate) fn resource(state: State) -> WhatsAppConnection {
-    let spec = WhatsAppConnectionSpec {
+pub(crate) fn spec(state: State) -> WhatsAppConnectionSpec {
+    WhatsAppConnectionSpec {
         company_id: COMPANY.to_owned(),
         display_name: "Sales".to_owned(),
         state,
@@ -29,8 +29,11 @@ pub(crate) fn resource(state: State) -> WhatsAppConnection {
         resources: None,
         proxy_secret_name: None,
         node_loss: crds::NodeLoss::default(),
-    };
-    let mut connection = WhatsAppConnection::new("sales", spec);
+    }
+}
+
+pub(crate) fn resource(state: State) -> WhatsAppConnection {
+    let mut connection = WhatsAppConnection::new("sales", spec(state));
     connection.meta_mut().namespace = Some(NAMESPACE.to_owned());
     connection.meta_mut().uid = Some(id().to_string());
     connection.meta_mut().generation = Some(3);
@@ -38,18 +41,15 @@ pub(crate) fn resource(state: State) -> WhatsAppConnection {
 }
 
 pub(crate) fn connection() -> ValidConnection {
-    validate(&resource(State::Running), &nothing()).expect("valid")
+    valid(&resource(State::Running))
+}
+
+pub(crate) fn valid(connection: &WhatsAppConnection) -> ValidConnection {
+    validate(connection, &nothing()).expect("valid")
 }
 
 pub(crate) fn nothing() -> Observed {
-    Observed {
-        id: id(),
-        company: Some(COMPANY.parse().expect("valid")),
-        pod: None,
-        claim: None,
-        session: None,
-        access_lost: false,
-    }
+    Observed { company: Some(COMPANY.parse().expect("valid")), ..Observed::nothing(id()) }
 }
 
 pub(crate) fn defaults() -> SessionDefaults {

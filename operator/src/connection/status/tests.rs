@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::connection::build::pod::CONTAINER;
+use crate::connection::observe::StorageClass;
+use crds::Phase;
 use crds::{ConditionType, State};
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{
-    ContainerState, ContainerStateTerminated, ContainerStateWaiting, PodCondition, PodStatus,
+    ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod, PodCondition, PodStatus,
 };
-use relay::EngineVersions;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use relay::{EngineVersions, SessionState};
 
 use super::*;
 use crate::connection::error::Error;
@@ -18,7 +22,7 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 fn pod_with(edit: impl FnOnce(&mut PodStatus)) -> Pod {
     let mut pod = pod(&connection(), 1);
     let mut status = PodStatus { phase: Some("Running".to_owned()), ..PodStatus::default() };
-    status.conditions = Some(vec![pod_condition("Ready", "True")]);
+    status.conditions = Some(vec![pod_condition("Ready", "True", "")]);
     status.container_statuses =
         Some(vec![ContainerStatus { name: CONTAINER.to_owned(), ready: true, ..ContainerStatus::default() }]);
     edit(&mut status);
@@ -26,24 +30,56 @@ fn pod_with(edit: impl FnOnce(&mut PodStatus)) -> Pod {
     pod
 }
 
-fn pod_condition(kind: &str, status: &str) -> PodCondition {
-    PodCondition { type_: kind.to_owned(), status: status.to_owned(), ..PodCondition::default() }
+fn pod_condition(kind: &str, status: &str, reason: &str) -> PodCondition {
+    let reason = (!reason.is_empty()).then(|| reason.to_owned());
+    PodCondition { type_: kind.to_owned(), status: status.to_owned(), reason, ..PodCondition::default() }
 }
 
-fn waiting(reason: &str) -> impl FnOnce(&mut PodStatus) {
-    let reason = reason.to_owned();
-    move |status| {
-        let container = &mut status.container_statuses.as_mut().expect("has a container")[0];
-        let waiting = ContainerStateWaiting { reason: Some(reason), message: Some("as the kubelet says".to_owned()) };
-        container.state = Some(ContainerState { waiting: Some(waiting), ..ContainerState::default() });
-        let ended = ContainerStateTerminated {
-            reason: Some("OOMKilled".to_owned()),
-            exit_code: 137,
-            ..ContainerStateTerminated::default()
-        };
-        container.last_state = Some(ContainerState { terminated: Some(ended), ..ContainerState::default() });
-        container.restart_count = 4;
-    }
+/// A pod whose only condition is this one.
+fn conditioned(kind: &'static str, status: &'static str, reason: &'static str) -> Pod {
+    pod_with(|pod| pod.conditions = Some(vec![pod_condition(kind, status, reason)]))
+}
+
+fn unscheduled(said: &'static str) -> Pod {
+    pod_with(|pod| {
+        let message = Some(said.to_owned());
+        pod.conditions =
+            Some(vec![PodCondition { message, ..pod_condition("PodScheduled", "False", "Unschedulable") }]);
+    })
+}
+
+/// A pod that has ended for good.
+fn failed(reason: &'static str) -> Pod {
+    pod_with(|pod| {
+        pod.phase = Some("Failed".to_owned());
+        pod.reason = Some(reason.to_owned());
+        pod.message = Some("as the node says".to_owned());
+    })
+}
+
+/// The ends and waits of a container that is not ready: what it waits for, how it ended last, how often it was started
+/// again, and how many seconds it had lived.
+fn container(waits: Option<&str>, ended: Option<(&str, i32)>, restarts: i32, lived: i64) -> Pod {
+    let waiting = waits.map(|reason| ContainerStateWaiting {
+        reason: Some(reason.to_owned()),
+        message: Some("as the kubelet says".to_owned()),
+    });
+    let at = |second: i64| Some(Time(Timestamp::from_second(second).expect("a time")));
+    let terminated = ended.map(|(reason, exit_code)| ContainerStateTerminated {
+        reason: Some(reason.to_owned()),
+        exit_code,
+        started_at: at(0),
+        finished_at: at(lived),
+        ..ContainerStateTerminated::default()
+    });
+    pod_with(|pod| {
+        pod.conditions = Some(vec![pod_condition("Ready", "False", "")]);
+        let container = &mut pod.container_statuses.as_mut().expect("has a container")[0];
+        container.state = waiting.map(|waiting| ContainerState { waiting: Some(waiting), ..ContainerState::default() });
+        container.last_state =
+            terminated.map(|ended| ContainerState { terminated: Some(ended), ..ContainerState::default() });
+        container.restart_count = restarts;
+    })
 }
 
 fn session(state: SessionState, pod: &Pod) -> SessionStatus {
@@ -68,7 +104,16 @@ fn session(state: SessionState, pod: &Pod) -> SessionStatus {
 
 fn told(state: State, pod: Option<Pod>, session: Option<SessionStatus>) -> WhatsAppConnectionStatus {
     let seen = Observed { pod: pod.map(Arc::new), session, ..nothing() };
-    next(&resource(state), &Hindrance::None, &seen, NOW)
+    next(&resource(state), None, &Hindrance::None, &seen, NOW)
+}
+
+fn after(
+    connection: &WhatsAppConnection,
+    hindrance: &Hindrance<'_>,
+    seen: &Observed,
+    now: Timestamp,
+) -> WhatsAppConnectionStatus {
+    next(connection, connection.status.as_ref(), hindrance, seen, now)
 }
 
 fn reason(status: &WhatsAppConnectionStatus, kind: ConditionType) -> &str {
@@ -77,25 +122,110 @@ fn reason(status: &WhatsAppConnectionStatus, kind: ConditionType) -> &str {
 
 #[test]
 fn every_state_of_a_pod_has_its_reason() {
-    let unschedulable = |status: &mut PodStatus| status.conditions = Some(vec![pod_condition("PodScheduled", "False")]);
-    let lost = |status: &mut PodStatus| status.conditions = Some(vec![pod_condition("Ready", "Unknown")]);
+    let crash = Some(("Error", 1));
     let table: Vec<(&str, Option<Pod>)> = vec![
         ("Starting", None),
-        ("Unschedulable", Some(pod_with(unschedulable))),
-        ("ImagePull", Some(pod_with(waiting("ImagePullBackOff")))),
-        ("CrashLooping", Some(pod_with(waiting("CrashLoopBackOff")))),
-        ("Starting", Some(pod_with(waiting("ContainerCreating")))),
-        ("NodeLost", Some(pod_with(lost))),
-        ("Replacing", Some(pod_with(|status| status.phase = Some("Failed".to_owned())))),
-        ("Replacing", Some(being_deleted(pod_with(|_| {})))),
         ("AsExpected", Some(pod_with(|_| {}))),
+        ("Starting", Some(container(None, None, 0, 0))),
+        ("Starting", Some(container(Some("ContainerCreating"), None, 0, 0))),
+        ("ImagePull", Some(container(Some("ErrImagePull"), None, 0, 0))),
+        ("ImagePull", Some(container(Some("ImagePullBackOff"), None, 0, 0))),
+        ("ImagePull", Some(container(Some("InvalidImageName"), None, 0, 0))),
+        ("ContainerError", Some(container(Some("CreateContainerConfigError"), None, 0, 0))),
+        ("CrashLooping", Some(container(Some("CrashLoopBackOff"), crash, 1, 3))),
+        // Between two ends it runs, and is no less broken for that.
+        ("CrashLooping", Some(container(None, crash, 2, 3))),
+        // It ended once, or after a long life: that is what restarts are for.
+        ("Starting", Some(container(None, crash, 1, 3))),
+        ("Starting", Some(container(None, crash, 7, 86_400))),
+        ("OOMKilled", Some(container(Some("CrashLoopBackOff"), Some(("OOMKilled", 137)), 4, 3))),
+        ("OOMKilled", Some(container(None, Some(("OOMKilled", 137)), 1, 86_400))),
+        ("Unschedulable", Some(unscheduled("0/3 nodes are available: 3 Insufficient cpu."))),
+        ("Evicted", Some(failed("Evicted"))),
+        ("Evicted", Some(being_deleted(conditioned("DisruptionTarget", "True", "EvictionByEvictionAPI")))),
+        ("Preempted", Some(failed("Preempting"))),
+        ("Preempted", Some(being_deleted(conditioned("DisruptionTarget", "True", "PreemptionByScheduler")))),
+        ("Replacing", Some(failed("NodeShutdown"))),
+        ("Replacing", Some(being_deleted(pod_with(|_| {})))),
+        ("NodeLost", Some(conditioned("Ready", "Unknown", ""))),
+        ("NodeLost", Some(being_deleted(conditioned("DisruptionTarget", "True", "DeletionByTaintManager")))),
+        (
+            "NodeLost",
+            Some(pod_with(|pod| {
+                // What the node controller leaves behind: no kubelet writes these two side by side.
+                let ready = pod_condition("Ready", "False", "");
+                pod.conditions = Some(vec![ready, pod_condition("ContainersReady", "True", "")]);
+            })),
+        ),
     ];
     for (expected, pod) in table {
         let status = told(State::Running, pod.clone(), None);
         assert_eq!(reason(&status, ConditionType::PodReady), expected, "{pod:?}");
+        let ready = status.conditions.iter().find(|c| c.type_ == "PodReady").expect("is there");
+        assert!(ready.status == "True" || ready.message.len() > 20, "a message that says nothing: {ready:?}");
     }
-    let crashing = told(State::Running, Some(pod_with(waiting("CrashLoopBackOff"))), None);
-    assert_eq!(crashing.pod.expect("has a pod").last_exit.as_deref(), Some("OOMKilled (137)"));
+    let crashing = told(State::Running, Some(container(Some("CrashLoopBackOff"), Some(("Error", 3)), 4, 3)), None);
+    assert_eq!(crashing.pod.expect("has a pod").last_exit.as_deref(), Some("Error (3)"));
+    let message = &crashing.conditions.iter().find(|c| c.type_ == "PodReady").expect("is there").message;
+    assert!(message.contains("4 times, last: Error (3)"), "{message}");
+}
+
+#[test]
+fn a_volume_that_does_not_come_is_told_apart_from_a_full_cluster() {
+    let waits = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.";
+    let mut claim = crate::connection::plan::fixtures::claim(&connection());
+    let mut told = |class: Option<&str>, exists: StorageClass, said: &'static str| {
+        claim.spec.as_mut().expect("has a spec").storage_class_name = class.map(str::to_owned);
+        let seen = Observed {
+            pod: Some(Arc::new(unscheduled(said))),
+            claim: Some(Arc::new(claim.clone())),
+            storage_class: exists,
+            ..nothing()
+        };
+        let looks = pod::waits_for_class(&seen).is_some();
+        let status = next(&resource(State::Running), None, &Hindrance::None, &seen, NOW);
+        (reason(&status, ConditionType::PodReady).to_owned(), looks)
+    };
+    let of = |reason: &str, looks: bool| (reason.to_owned(), looks);
+    assert_eq!(told(None, StorageClass::Unknown, waits), of("StorageClassMissing", false));
+    assert_eq!(told(Some("fast"), StorageClass::Missing, waits), of("StorageClassMissing", true));
+    assert_eq!(told(Some("fast"), StorageClass::Exists, waits), of("VolumePending", true));
+    assert_eq!(told(Some("fast"), StorageClass::Unknown, waits), of("VolumePending", true));
+    let full = "0/3 nodes are available: 3 Insufficient memory.";
+    assert_eq!(told(Some("fast"), StorageClass::Exists, full), of("Unschedulable", false));
+}
+
+#[test]
+fn a_lost_volume_is_told_with_its_name_whether_the_connection_runs_or_not() {
+    let lost = crds::Volume { claim: "sales-profile".to_owned(), uid: "of-the-lost".to_owned() };
+    for (state, ready) in [(State::Running, "VolumeLost"), (State::Suspended, "Suspended")] {
+        let seen = Observed { lost_volume: Some(lost.clone()), ..nothing() };
+        let status = next(&resource(state), None, &Hindrance::None, &seen, NOW);
+        assert_eq!(reason(&status, ConditionType::Ready), ready);
+        assert_eq!(reason(&status, ConditionType::Linked), "VolumeLost");
+        let linked = status.conditions.iter().find(|c| c.type_ == "Linked").expect("is there");
+        assert!(linked.message.contains("of-the-lost"), "{}", linked.message);
+        assert_eq!(status.volume.as_ref(), Some(&lost), "what is missed is not forgotten");
+    }
+}
+
+#[test]
+fn a_running_pod_says_that_its_volume_is_going() {
+    let claim = being_deleted(crate::connection::plan::fixtures::claim(&connection()));
+    let seen = Observed { pod: Some(Arc::new(pod_with(|_| {}))), claim: Some(Arc::new(claim)), ..nothing() };
+    let status = next(&resource(State::Running), None, &Hindrance::None, &seen, NOW);
+    let ready = status.conditions.iter().find(|c| c.type_ == "PodReady").expect("is there");
+    assert_eq!((ready.status.as_str(), ready.message.contains("Back it up")), ("True", true), "{ready:?}");
+}
+
+#[test]
+fn what_is_left_of_an_earlier_connection_is_told() {
+    let mut earlier = pod_with(|_| {});
+    earlier.metadata.owner_references.as_mut().expect("has one")[0].uid = "another".to_owned();
+    assert_eq!(reason(&told(State::Running, Some(earlier), None), ConditionType::PodReady), "Leftover");
+    let secret = Error::Leftover("Secret sales-relay".to_owned());
+    let status = next(&resource(State::Running), None, &Hindrance::Failed(&secret), &nothing(), NOW);
+    assert_eq!(reason(&status, ConditionType::PodReady), "Leftover");
 }
 
 #[test]
@@ -136,9 +266,9 @@ fn a_suspended_connection_stays_linked() {
     let mut connection = resource(State::Running);
     let seen =
         Observed { session: Some(session(SessionState::Connected, &pod)), pod: Some(Arc::new(pod)), ..nothing() };
-    connection.status = Some(next(&connection, &Hindrance::None, &seen, NOW));
+    connection.status = Some(after(&connection, &Hindrance::None, &seen, NOW));
     connection.spec.state = State::Suspended;
-    let suspended = next(&connection, &Hindrance::None, &nothing(), NOW);
+    let suspended = after(&connection, &Hindrance::None, &nothing(), NOW);
     assert_eq!(suspended.phase, Some(Phase::Suspended));
     assert_eq!(reason(&suspended, ConditionType::Linked), "AsExpected");
     assert_eq!(reason(&suspended, ConditionType::Ready), "Suspended");
@@ -150,8 +280,8 @@ fn times_move_only_with_the_status_and_nothing_changes_by_itself() {
     let pod = pod_with(|_| {});
     let mut connection = resource(State::Running);
     let seen = Observed { session: Some(session(SessionState::Syncing, &pod)), pod: Some(Arc::new(pod)), ..nothing() };
-    connection.status = Some(next(&connection, &Hindrance::None, &seen, NOW));
-    let later = next(&connection, &Hindrance::None, &seen, NOW + SignedDuration::from_hours(1));
+    connection.status = Some(after(&connection, &Hindrance::None, &seen, NOW));
+    let later = after(&connection, &Hindrance::None, &seen, NOW + SignedDuration::from_hours(1));
     assert_eq!(connection.status.as_ref(), Some(&later), "an equal status would be written again and again");
 }
 
@@ -161,10 +291,10 @@ fn what_the_cluster_refuses_is_told() {
         kube::core::Status::failure("pods \"sales\" is forbidden: exceeded quota: pods", "Forbidden").with_code(403);
     let error = Error::Kubernetes { what: "create pod", source: Box::new(kube::Error::Api(Box::new(refused))) };
     let mut connection = resource(State::Running);
-    let status = next(&connection, &Hindrance::Failed(&error), &nothing(), NOW);
+    let status = after(&connection, &Hindrance::Failed(&error), &nothing(), NOW);
     assert_eq!(reason(&status, ConditionType::Accepted), "QuotaExceeded");
     assert_eq!(status.phase, Some(Phase::Rejected));
     connection.status = Some(status.clone());
-    let waiting = next(&connection, &Hindrance::Waiting, &nothing(), NOW + SignedDuration::from_secs(9));
+    let waiting = after(&connection, &Hindrance::Waiting, &nothing(), NOW + SignedDuration::from_secs(9));
     assert_eq!(waiting, status, "between two tries the refusal holds: no flapping, no write");
 }

@@ -1,0 +1,496 @@
+//! A small cluster with one connection in it: an API server with a cache that lags, kubelets, nodes that get lost, Redis
+//! with the lease, people who edit, and an operator that may be cut short after each of its calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crds::{NodeLoss, State, WhatsAppConnection, WhatsAppConnectionStatus};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodCondition, PodStatus};
+use kube::Resource;
+use uuid::Uuid;
+
+use super::super::Hindrance;
+use super::super::{status, validate};
+use super::fixtures::{being_deleted, claim, nothing, pod, resource, resources_with_memory};
+use super::*;
+use crate::connection::fencing::{Ending, Lease, MARGIN};
+use crate::connection::ownership::belongs_to;
+
+/// What can happen between two looks of the operator.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Happening {
+    Suspend,
+    Resume,
+    ChangeResources,
+    Rename,
+    GrowVolume,
+    SetNodeLoss(NodeLoss),
+    PodFails,
+    SomebodyDeletesThePod,
+    SomebodyDeletesTheClaim,
+    SomebodyTakesTheOwnerOff(Child),
+    SomebodyElseMakes(Child),
+    PhoneIsLinked,
+    VolumeIsGivenUp,
+    /// Deleted, and made again under its name.
+    MadeAgain,
+    NodeIsLost(Node),
+    NodeComesBack,
+    RedisGoes,
+    RedisComesBack,
+    CacheLags,
+    GarbageIsCollected,
+    Nothing,
+}
+
+/// What has become of the node of the pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Node {
+    /// Reachable.
+    Up,
+    /// Cut off from the API server; Redis is reached, so the session goes on.
+    Deaf,
+    /// Cut off from everything; the session notices and stops its browser.
+    Alone,
+    /// Gone.
+    Dead,
+}
+
+/// A session on a node.
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    node: Node,
+    browser: bool,
+}
+
+/// The objects at one moment.
+#[derive(Debug, Clone, Default)]
+struct Objects {
+    pod: Option<Pod>,
+    claim: Option<PersistentVolumeClaim>,
+}
+
+/// All of it.
+pub(super) struct Model {
+    pub(super) connection: WhatsAppConnection,
+    objects: Objects,
+    cached: Objects,
+    lags: bool,
+    processes: BTreeMap<String, Process>,
+    lease: Option<String>,
+    redis: bool,
+    access_lost: bool,
+    linked: BTreeSet<String>,
+    ending: Option<(String, Timestamp)>,
+    tried: Tried,
+    now: Timestamp,
+    made: u128,
+    pub(super) pods_made: usize,
+}
+
+impl Model {
+    pub(super) fn new() -> Self {
+        Self {
+            connection: resource(State::Running),
+            objects: Objects::default(),
+            cached: Objects::default(),
+            lags: false,
+            processes: BTreeMap::new(),
+            lease: None,
+            redis: true,
+            access_lost: false,
+            linked: BTreeSet::new(),
+            ending: None,
+            tried: Tried::default(),
+            now: Timestamp::UNIX_EPOCH,
+            made: 100,
+            pods_made: 0,
+        }
+    }
+
+    pub(super) fn happen(&mut self, happening: Happening) {
+        let made = self.made;
+        match happening {
+            Happening::Suspend => self.edit(|spec| spec.state = State::Suspended),
+            Happening::Resume => self.edit(|spec| spec.state = State::Running),
+            Happening::ChangeResources => {
+                self.edit(|spec| spec.resources = Some(resources_with_memory(&format!("{}Mi", 600 + made))));
+                self.made += 1;
+            }
+            Happening::Rename => self.edit(|spec| spec.display_name.push('x')),
+            Happening::GrowVolume => self.edit(|spec| spec.storage.size = "2Gi".to_owned()),
+            Happening::SetNodeLoss(policy) => self.edit(|spec| spec.node_loss = policy),
+            Happening::PodFails => self.with_pod(|pod| {
+                pod.status = Some(PodStatus { phase: Some("Failed".to_owned()), ..PodStatus::default() });
+            }),
+            Happening::SomebodyDeletesThePod => self.with_pod(end),
+            Happening::SomebodyDeletesTheClaim => {
+                self.objects.claim = self.objects.claim.take().map(being_deleted);
+            }
+            Happening::SomebodyTakesTheOwnerOff(Child::Pod) => {
+                self.with_pod(|pod| pod.meta_mut().owner_references = None);
+            }
+            Happening::SomebodyTakesTheOwnerOff(Child::Claim) => {
+                if let Some(claim) = &mut self.objects.claim {
+                    claim.metadata.owner_references = None;
+                }
+            }
+            Happening::SomebodyElseMakes(child) => self.foreign(child),
+            Happening::PhoneIsLinked => self.link(),
+            Happening::VolumeIsGivenUp => self.give_up(),
+            Happening::MadeAgain => self.make_again(),
+            Happening::NodeIsLost(node) => self.processes.values_mut().for_each(|process| process.node = node),
+            Happening::NodeComesBack => self.processes.values_mut().for_each(|process| process.node = Node::Up),
+            Happening::RedisGoes => self.redis = false,
+            Happening::RedisComesBack => self.redis = true,
+            Happening::CacheLags => self.lags = true,
+            Happening::GarbageIsCollected => self.collect(),
+            Happening::Nothing => {}
+        }
+    }
+
+    fn edit(&mut self, edit: impl FnOnce(&mut crds::WhatsAppConnectionSpec)) {
+        edit(&mut self.connection.spec);
+        self.connection.metadata.generation = self.connection.metadata.generation.map(|generation| generation + 1);
+        self.tried = Tried::default();
+    }
+
+    fn with_pod(&mut self, edit: impl FnOnce(&mut Pod)) {
+        if let Some(pod) = &mut self.objects.pod {
+            edit(pod);
+        }
+    }
+
+    fn foreign(&mut self, child: Child) {
+        let theirs = |meta: &mut kube::core::ObjectMeta| {
+            meta.owner_references = None;
+            meta.annotations = None;
+            meta.uid = Some("theirs".to_owned());
+        };
+        let ours = self.valid();
+        match child {
+            Child::Pod if self.objects.pod.is_none() => {
+                let mut pod = pod(&ours, 1);
+                theirs(pod.meta_mut());
+                self.objects.pod = Some(pod);
+            }
+            Child::Claim if self.objects.claim.is_none() => {
+                let mut claim = claim(&ours);
+                theirs(claim.meta_mut());
+                self.objects.claim = Some(claim);
+            }
+            Child::Pod | Child::Claim => {}
+        }
+    }
+
+    /// The phone scans, if there is a browser to show a code; and the operator hears of it.
+    fn link(&mut self) {
+        let browser = self.processes.values().any(|process| process.browser);
+        let Some(uid) = self.objects.claim.as_ref().and_then(ResourceExt::uid).filter(|_| browser) else { return };
+        self.linked.insert(uid.clone());
+        let status = self.connection.status.get_or_insert_default();
+        status.volume = Some(crds::Volume { claim: "sales-profile".to_owned(), uid });
+        let account = crds::Account { id: "1@c.us".to_owned(), lid: None, push_name: None, linked_at: None };
+        status.account = Some(account);
+    }
+
+    fn give_up(&mut self) {
+        if let Some(volume) = self.connection.status.as_ref().and_then(|status| status.volume.clone()) {
+            self.connection.annotations_mut().insert(crds::GIVE_UP_VOLUME.to_owned(), volume.uid);
+        }
+    }
+
+    fn make_again(&mut self) {
+        let spec = self.connection.spec.clone();
+        self.made += 1;
+        self.connection = WhatsAppConnection { spec, ..resource(State::Running) };
+        self.connection.metadata.uid = Some(Uuid::from_u128(self.made).to_string());
+        // Another connection: nobody remembers anything of it.
+        (self.tried, self.ending, self.lease) = (Tried::default(), None, None);
+    }
+
+    /// What the garbage collector does: whatever belongs to a connection that is not there any more goes.
+    fn collect(&mut self) {
+        let id = self.id();
+        let earlier = |pod: &Pod| ownership(pod, &id) == Ownership::Earlier;
+        if self.objects.pod.as_ref().is_some_and(earlier) {
+            self.with_pod(end);
+        }
+        if self.objects.claim.as_ref().is_some_and(|claim| ownership(claim, &id) == Ownership::Earlier) {
+            self.objects.claim = self.objects.claim.take().map(being_deleted);
+        }
+    }
+
+    fn id(&self) -> relay::ConnectionId {
+        self.connection.metadata.uid.as_deref().expect("has a UID").parse().expect("is one")
+    }
+
+    fn valid(&self) -> ValidConnection {
+        let nothing = Observed { id: self.id(), ..nothing() };
+        validate::validate(&self.connection, &nothing).expect("valid")
+    }
+
+    fn observed(&self) -> Observed {
+        let seen = if self.lags { &self.cached } else { &self.objects };
+        let claim = seen.claim.clone();
+        let before = self.connection.status.as_ref();
+        let pod = seen.pod.clone();
+        let ending = pod.as_ref().filter(|pod| pod.metadata.deletion_timestamp.is_some()).and_then(ResourceExt::uid);
+        let since = self.ending.as_ref().filter(|(uid, _)| Some(uid) == ending.as_ref());
+        let lease = match (self.redis, &self.lease) {
+            (false, _) => Lease::Unknown,
+            (true, held) if held.is_some() && *held == ending => Lease::Held,
+            (true, _) => Lease::NotHeld,
+        };
+        Observed {
+            id: self.id(),
+            linked: before.is_some_and(|before| before.account.is_some()),
+            lost_volume: crate::connection::observe::lost_volume(&self.connection, before, claim.as_ref(), self.id()),
+            pod: pod.map(std::sync::Arc::new),
+            claim: claim.map(std::sync::Arc::new),
+            access_doubtful: self.access_lost,
+            ending: since.map(|(_, at)| Ending { lasted: self.now.duration_since(*at).unsigned_abs(), margin: MARGIN }),
+            lease,
+            ..nothing()
+        }
+    }
+
+    /// One reconcile that is cut short after so many calls. Gives what was planned.
+    pub(super) fn step(&mut self, mut calls: usize) -> Plan {
+        let seen = self.observed();
+        let valid = validate::validate(&self.connection, &seen);
+        let plan = plan(valid.as_ref(), &seen, &self.tried, self.now);
+        for action in &plan.actions {
+            if self.perform(action, &mut calls).is_none() {
+                return plan;
+            }
+        }
+        let hindrance = match &valid {
+            Ok(_) => Hindrance::None,
+            Err(invalid) => Hindrance::Invalid(invalid),
+        };
+        let before = self.connection.status.clone();
+        let told: WhatsAppConnectionStatus =
+            status::next(&self.connection, before.as_ref(), &hindrance, &seen, self.now);
+        self.connection.status = Some(told);
+        plan
+    }
+
+    /// Does what the API server would let be done; nothing when it refuses, or when the operator was cut short.
+    fn perform(&mut self, action: &Action, calls: &mut usize) -> Option<()> {
+        let mut call = || {
+            *calls = calls.checked_sub(1)?;
+            Some(())
+        };
+        match action {
+            Action::Access => {
+                call()?;
+                self.access_lost = false;
+            }
+            Action::Start { claim } => {
+                call()?;
+                if *claim {
+                    self.make_claim()?;
+                }
+                call()?;
+                self.make_pod()?;
+                self.access_lost = true;
+                call()?;
+                self.access_lost = !self.redis;
+            }
+            Action::GrowClaim(size) => {
+                call()?;
+                let size = k8s_openapi::apimachinery::pkg::api::resource::Quantity(size.clone());
+                let requests = BTreeMap::from([("storage".to_owned(), size)]);
+                let spec = self.objects.claim.as_mut()?.spec.as_mut()?;
+                spec.resources.as_mut()?.requests = Some(requests);
+            }
+            Action::Adopt(child) => {
+                call()?;
+                let owner = vec![self.valid().owner];
+                match child {
+                    Child::Pod => self.objects.pod.as_mut()?.metadata.owner_references = Some(owner),
+                    Child::Claim => self.objects.claim.as_mut()?.metadata.owner_references = Some(owner),
+                }
+            }
+            Action::DeletePod { uid, .. } => {
+                call()?;
+                self.with_pod(|pod| {
+                    if pod.uid().as_ref() == Some(uid) {
+                        end(pod);
+                    }
+                });
+            }
+            Action::ForceDeletePod { uid } => {
+                call()?;
+                assert_eq!(self.connection.spec.node_loss, NodeLoss::ForceDelete, "nobody asked for that");
+                let process = self.processes.get(uid);
+                assert!(process.is_none_or(|process| !process.browser), "its browser still runs");
+                if self.objects.pod.as_ref().and_then(ResourceExt::uid).as_ref() == Some(uid) {
+                    self.objects.pod = None;
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn make_claim(&mut self) -> Option<()> {
+        if let Some(there) = &self.objects.claim {
+            return belongs_to(there, &self.id()).then_some(());
+        }
+        let status = self.connection.status.clone().unwrap_or_default();
+        if let (Some(volume), Some(_)) = (&status.volume, &status.account) {
+            let given_up = self.connection.annotations().get(crds::GIVE_UP_VOLUME) == Some(&volume.uid);
+            assert!(given_up, "an empty volume in the place of one that was linked");
+        }
+        let mut claim = claim(&self.valid());
+        self.made += 1;
+        claim.metadata.uid = Some(Uuid::from_u128(self.made).to_string());
+        self.objects.claim = Some(claim);
+        Some(())
+    }
+
+    fn make_pod(&mut self) -> Option<()> {
+        self.tried.starts = self.tried.starts.after_another(self.now, 0.5);
+        if let Some(there) = &self.objects.pod {
+            return belongs_to(there, &self.id()).then_some(());
+        }
+        assert!(self.objects.claim.is_some(), "a pod without its volume");
+        self.made += 1;
+        self.pods_made += 1;
+        self.objects.pod = Some(pod(&self.valid(), self.made));
+        Some(())
+    }
+
+    /// A minute passes: kubelets, controllers and sessions do their part.
+    pub(super) fn pass_time(&mut self) {
+        self.now += SignedDuration::from_mins(1);
+        if !self.lags {
+            self.cached = self.objects.clone();
+        }
+        self.lags = false;
+        self.kubelets();
+        self.sessions();
+        let ending = self.objects.pod.as_ref().filter(|pod| pod.metadata.deletion_timestamp.is_some());
+        let uid = ending.and_then(ResourceExt::uid);
+        self.ending = match (self.ending.take(), uid) {
+            (Some((last, at)), Some(uid)) if last == uid => Some((uid, at)),
+            (_, uid) => uid.map(|uid| (uid, self.now)),
+        };
+        let gone = |claim: &PersistentVolumeClaim| claim.metadata.deletion_timestamp.is_some();
+        if self.objects.pod.is_none() && self.objects.claim.as_ref().is_some_and(gone) {
+            self.objects.claim = None;
+        }
+        let browsers = self.processes.values().filter(|process| process.browser).count();
+        assert!(browsers <= 1, "two browsers on one account");
+    }
+
+    fn kubelets(&mut self) {
+        let there = self.objects.pod.as_ref().and_then(ResourceExt::uid);
+        // A node that is reached ends what has no object, and a dead one runs nothing.
+        self.processes.retain(|uid, process| match process.node {
+            Node::Up => Some(uid) == there.as_ref(),
+            Node::Deaf | Node::Alone => true,
+            Node::Dead => false,
+        });
+        let (Some(uid), Some(pod)) = (there, &mut self.objects.pod) else { return };
+        if uid == "theirs" {
+            return;
+        }
+        let failed = ended(pod);
+        let node = self.processes.get(&uid).map(|process| process.node);
+        let was_there = pod.status.is_some();
+        match node {
+            Some(Node::Deaf | Node::Alone) => lose(pod),
+            // Its node died with it.
+            None if was_there && !failed && pod.metadata.deletion_timestamp.is_none() => lose(pod),
+            Some(Node::Up | Node::Dead) | None if pod.metadata.deletion_timestamp.is_some() => {
+                // Nobody ends the pod of a dead node, except where it never ran.
+                if node.is_some() || !was_there || failed {
+                    self.processes.remove(&uid);
+                    self.objects.pod = None;
+                }
+            }
+            Some(Node::Up | Node::Dead) | None if failed => {
+                self.processes.remove(&uid);
+            }
+            Some(Node::Up | Node::Dead) | None => {
+                self.processes.entry(uid).or_insert(Process { node: Node::Up, browser: false });
+                pod.status = Some(PodStatus { phase: Some("Running".to_owned()), ..PodStatus::default() });
+            }
+        }
+    }
+
+    /// A browser runs where the lease is held, and nowhere else.
+    fn sessions(&mut self) {
+        let reaches = |process: &Process| self.redis && matches!(process.node, Node::Up | Node::Deaf);
+        let holds = self.lease.as_ref().and_then(|holder| self.processes.get(holder)).is_some_and(reaches);
+        if !holds && self.redis {
+            self.lease = None;
+        }
+        if self.lease.is_none() && self.redis {
+            self.lease = self.processes.iter().find(|(_, process)| reaches(process)).map(|(uid, _)| uid.clone());
+        }
+        for (uid, process) in &mut self.processes {
+            process.browser = self.redis && self.lease.as_ref() == Some(uid) && process.node != Node::Alone;
+        }
+    }
+
+    /// The world gets well again, except for what only a person can put right.
+    pub(super) fn heal(&mut self) {
+        for happening in [Happening::NodeComesBack, Happening::RedisComesBack, Happening::GarbageIsCollected] {
+            self.happen(happening);
+        }
+        // A dead node that comes back has nothing to run, and its kubelet says so.
+        if let Some(pod) = &mut self.objects.pod
+            && !ended(pod)
+            && pod.uid().is_some_and(|uid| !self.processes.contains_key(&uid))
+        {
+            pod.status = None;
+        }
+        self.lags = false;
+    }
+
+    /// What has come of it: the pod that runs, if one does, and whether a person is waited for.
+    pub(super) fn outcome(&self) -> (Option<&Pod>, bool) {
+        let seen = self.observed();
+        let waits =
+            validate::validate(&self.connection, &seen).is_err() || seen.lost_volume.is_some() || volume_at_risk(&seen);
+        (self.objects.pod.as_ref(), waits)
+    }
+
+    pub(super) fn uid_of_claim(&self) -> Option<String> {
+        self.objects.claim.as_ref().and_then(ResourceExt::uid)
+    }
+
+    pub(super) fn lose_access(&mut self) {
+        self.access_lost = true;
+    }
+
+    pub(super) fn delete_connection(&mut self) {
+        self.connection = being_deleted(self.connection.clone());
+    }
+
+    pub(super) fn back_in_time(&mut self, by: SignedDuration) {
+        self.now -= by;
+    }
+
+    pub(super) fn in_step(&self, pod: &Pod) -> bool {
+        let alive = !ended(pod) && pod.metadata.deletion_timestamp.is_none();
+        alive && ownership(pod, &self.id()) == Ownership::Ours && drift::drift(&self.valid(), pod).is_none()
+    }
+}
+
+fn end(pod: &mut Pod) {
+    if pod.metadata.deletion_timestamp.is_none() {
+        *pod = being_deleted(pod.clone());
+        pod.metadata.deletion_grace_period_seconds = Some(45);
+    }
+}
+
+/// What the controllers of Kubernetes make of a pod whose node does not answer.
+fn lose(pod: &mut Pod) {
+    let unknown = PodCondition { type_: "Ready".to_owned(), status: "Unknown".to_owned(), ..PodCondition::default() };
+    pod.status.get_or_insert_default().conditions = Some(vec![unknown]);
+    end(pod);
+}

@@ -1,0 +1,117 @@
+//! Our own last writes, until the caches have them. A watch may lag by seconds under load; whoever decides by a cache that
+//! does not know its own last write does it again, or takes it back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use kube::Resource;
+use relay::ConnectionId;
+
+/// After so long the cache is believed whatever it says: an object may have come and gone without our seeing it. A watch
+/// that lags longer is the watchdog's business, and a name that is taken still refuses a second object.
+const BELIEVED: Duration = Duration::from_secs(10);
+
+/// Whether the first of two versions of one resource is at least as new. The API server promises since 1.35 that they are
+/// numbers that grow; where they are not, equal is all that can be told.
+#[must_use]
+pub fn at_least(version: Option<&str>, other: Option<&str>) -> bool {
+    match (version.map(str::parse::<u64>), other.map(str::parse::<u64>)) {
+        (Some(Ok(version)), Some(Ok(other))) => version >= other,
+        _ => version == other,
+    }
+}
+
+/// The newest object of one kind that a write of ours gave, of each connection whose cache may be behind.
+#[derive(Debug)]
+pub struct Newest<K>(Mutex<HashMap<ConnectionId, (Arc<K>, Instant)>>);
+
+impl<K> Default for Newest<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Resource> Newest<K> {
+    /// Keeps what a write gave.
+    pub fn keep(&self, id: ConnectionId, written: Arc<K>) {
+        self.with(|all| all.insert(id, (written, Instant::now())));
+    }
+
+    /// The newer of the cached object and the one that we wrote.
+    pub fn newest(&self, id: ConnectionId, cached: Option<Arc<K>>) -> Option<Arc<K>> {
+        self.newest_at(id, cached, Instant::now())
+    }
+
+    fn newest_at(&self, id: ConnectionId, cached: Option<Arc<K>>, now: Instant) -> Option<Arc<K>> {
+        self.with(|all| {
+            let Some((written, at)) = all.get(&id) else { return cached };
+            let behind = |cached: &Arc<K>| {
+                !at_least(cached.meta().resource_version.as_deref(), written.meta().resource_version.as_deref())
+            };
+            // What we deleted was in the cache, so that a cache without it has seen it go.
+            let unseen = || written.meta().deletion_timestamp.is_none();
+            if cached.as_ref().map_or_else(unseen, behind) && now.saturating_duration_since(*at) < BELIEVED {
+                return Some(written.clone());
+            }
+            all.remove(&id);
+            cached
+        })
+    }
+
+    /// How long our own write is still believed against the cache; nothing when the cache is as new.
+    pub fn believed(&self, id: &ConnectionId) -> Option<Duration> {
+        self.with(|all| all.get(id).map(|(_, at)| BELIEVED.saturating_sub(at.elapsed())))
+    }
+
+    /// Forgets what was written for a connection: it is gone, or was taken away by ourselves.
+    pub fn forget(&self, id: &ConnectionId) {
+        self.with(|all| all.remove(id));
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<ConnectionId, (Arc<K>, Instant)>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Pod;
+    use kube::ResourceExt;
+
+    use super::*;
+
+    fn pod(version: &str) -> Arc<Pod> {
+        let mut pod = Pod::default();
+        pod.metadata.resource_version = Some(version.to_owned());
+        Arc::new(pod)
+    }
+
+    fn version(pod: Option<Arc<Pod>>) -> Option<String> {
+        pod.and_then(|pod| pod.resource_version())
+    }
+
+    #[test]
+    fn a_cache_that_is_behind_does_not_hide_our_own_write_and_one_that_is_not_wins() {
+        let (newest, id) = (Newest::default(), ConnectionId(uuid::Uuid::from_u128(1)));
+        newest.keep(id, pod("9"));
+        assert_eq!(version(newest.newest(id, None)).as_deref(), Some("9"));
+        assert_eq!(version(newest.newest(id, Some(pod("8")))).as_deref(), Some("9"));
+        assert_eq!(version(newest.newest(id, Some(pod("10")))).as_deref(), Some("10"), "compared as numbers");
+        assert_eq!(newest.newest(id, None), None, "once the cache was there, its word is the last");
+    }
+
+    #[test]
+    fn a_pod_that_we_deleted_is_gone_when_the_cache_says_so() {
+        let (newest, id) = (Newest::default(), ConnectionId(uuid::Uuid::from_u128(1)));
+        newest.keep(id, Arc::new(crate::connection::plan::fixtures::being_deleted((*pod("9")).clone())));
+        assert_eq!(newest.newest(id, None), None);
+    }
+
+    #[test]
+    fn nothing_is_believed_for_long_against_the_cache() {
+        let (newest, id) = (Newest::default(), ConnectionId(uuid::Uuid::from_u128(1)));
+        newest.keep(id, pod("9"));
+        assert_eq!(newest.newest_at(id, None, Instant::now() + BELIEVED), None);
+    }
+}
