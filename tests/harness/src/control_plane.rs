@@ -1,5 +1,6 @@
 //! etcd and a kube-apiserver (`tests/cluster/cluster control-plane`): validation, defaults, CEL, RBAC and watches are the
-//! real thing. Nothing else runs: no pod starts, nobody collects garbage, and a deleted namespace stays Terminating.
+//! real thing. Nothing else runs (but for [`ControlPlane::start_with_managers`]): no pod starts, nobody collects garbage,
+//! and a deleted namespace stays Terminating.
 
 use std::{
     env, fs,
@@ -18,7 +19,7 @@ use kube::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    eventually, ports,
+    Proxy, eventually, ports,
     server::{Recipe, Server},
 };
 
@@ -53,16 +54,30 @@ impl ControlPlane {
     ///
     /// # Panics
     /// When it does not start; its log says what is missing.
-    #[expect(clippy::expect_used, reason = "a test without its server has failed")]
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// One with controller manager and scheduler: namespaces end, and what belongs to nothing any more is collected.
+    ///
+    /// # Panics
+    /// See [`ControlPlane::start`].
+    pub async fn start_with_managers() -> Self {
+        Self::start_with(&["--managers"]).await
+    }
+
+    #[expect(clippy::expect_used, reason = "a test without its server has failed")]
+    async fn start_with(options: &[&str]) -> Self {
         let directory = tempfile::Builder::new().prefix("harness-cluster-").tempdir().expect("a directory").keep();
         let run = directory.join("run");
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cluster/cluster");
+        let mut command = vec![program.display().to_string(), "control-plane".to_owned(), "--foreground".to_owned()];
+        command.extend(options.iter().map(|&option| option.to_owned()));
         let mut server = Server::start(Recipe {
             directory: &directory,
             user: None,
             signal: "TERM",
-            command: vec![program.display().to_string(), "control-plane".to_owned(), "--foreground".to_owned()],
+            command,
             environment: vec![
                 ("CLUSTER_RUN_DIR", run.display().to_string()),
                 ("CLUSTER_PORT", ports::free_block().to_string()),
@@ -85,15 +100,42 @@ impl ControlPlane {
         &self.kubeconfig
     }
 
+    /// What was asked of the API server and by whom, one JSON object a line.
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        self.kubeconfig.with_file_name("log").join("audit.log")
+    }
+
     /// The administrator's client. A new one for each test: its connections belong to the test's own runtime.
     ///
     /// # Panics
     /// When the kubeconfig cannot be read.
     #[expect(clippy::expect_used, reason = "a test without its client has failed")]
     pub async fn client(&self) -> Client {
+        Client::try_from(self.config().await).expect("a client")
+    }
+
+    /// What the administrator's client is made from, for clients that differ in something.
+    ///
+    /// # Panics
+    /// When the kubeconfig cannot be read.
+    #[expect(clippy::expect_used, reason = "a test without its client has failed")]
+    pub async fn config(&self) -> Config {
         let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).expect("a kubeconfig");
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-        Client::try_from(config.expect("a client's configuration")).expect("a client")
+        config.expect("a client's configuration")
+    }
+
+    /// The same by way of a proxy, and the proxy. The server's certificate holds for 127.0.0.1, whatever the port.
+    ///
+    /// # Panics
+    /// When the kubeconfig cannot be read.
+    #[expect(clippy::expect_used, reason = "a test without its client has failed")]
+    pub async fn behind_proxy(&self) -> (Config, Proxy) {
+        let mut config = self.config().await;
+        let proxy = Proxy::start(config.cluster_url.port_u16().expect("a port")).await;
+        config.cluster_url = format!("https://{}/", proxy.address()).parse().expect("a URL");
+        (config, proxy)
     }
 
     /// Makes a namespace with these labels, whose name nothing else has, and gives the name.

@@ -7,6 +7,7 @@ mod control_plane;
 mod eventually;
 mod ports;
 mod postgres;
+mod proxy;
 mod redis;
 mod server;
 
@@ -14,4 +15,5 @@ pub use control_plane::ControlPlane;
 pub use eventually::eventually;
 pub use ports::free_block;
 pub use postgres::Postgres;
+pub use proxy::{Fault, Proxy};
 pub use redis::Redis;
