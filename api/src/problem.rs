@@ -160,7 +160,7 @@ impl From<RelayError> for Problem {
     fn from(error: RelayError) -> Self {
         match error {
             RelayError::Redis(_) => Self::unavailable("relay_unavailable", &error),
-            RelayError::Fenced { .. } | RelayError::Encode(_) => Self::internal(&error),
+            RelayError::Fenced { .. } | RelayError::MayNotChange | RelayError::Encode(_) => Self::internal(&error),
         }
     }
 }

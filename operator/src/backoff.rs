@@ -41,7 +41,9 @@ impl Attempts {
     /// How long to wait still at `now`; nothing when the next attempt may begin.
     #[must_use]
     pub fn wait_at(&self, now: Timestamp) -> Option<Duration> {
-        let begun = self.last.filter(|last| now.duration_since(*last) <= CALM)?;
+        // A last attempt that lies ahead says that the clock was set back. Nobody knows how long ago it was, and to wait until
+        // the clock is there again could take an hour: better one attempt too early.
+        let begun = self.last.filter(|last| (SignedDuration::ZERO..=CALM).contains(&now.duration_since(*last)))?;
         // The next attempt is one more than those counted.
         let delay = Self { count: self.count.saturating_add(1), ..self.clone() }.delay();
         let passed = Duration::try_from(now.duration_since(begun)).unwrap_or_default();
@@ -120,6 +122,17 @@ mod tests {
         let attempts = (0..8).fold(Attempts::default(), |a, _| a.after_another(Timestamp::UNIX_EPOCH, 0.0));
         let later = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(11);
         assert_eq!(attempts.wait_at(later), None);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_costs_one_early_attempt_and_never_an_hour() {
+        let (now, hour) = (Timestamp::UNIX_EPOCH + SignedDuration::from_hours(9), SignedDuration::from_hours(1));
+        let attempts = (0..8).fold(Attempts::default(), |a, _| a.after_another(now, 0.0));
+        assert!(attempts.wait_at(now).is_some());
+        for jumped in [now - hour, now + hour] {
+            assert_eq!(attempts.wait_at(jumped), None);
+            assert!(attempts.after_another(jumped, 0.0).wait_at(jumped).is_some(), "and the next one waits");
+        }
     }
 
     proptest! {

@@ -1,15 +1,70 @@
 //! What deleted connections leave in Redis: user and keys. Removed when a deletion is seen, and by a sweep that compares
 //! Redis with the connections there are. So no finalizer is needed, and nothing of ours can block a deletion.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
 use relay::{ConnectionId, RelayError};
+use runtime::health::{Health, Pulse};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::context::Context;
 use crate::metrics;
+use crate::serve::SWEEP;
+
+/// A sweep that failed is tried again after this.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Clears up after every deletion that is told.
+pub async fn follow(mut deleted: mpsc::Receiver<ConnectionId>, context: Arc<Context>) {
+    while let Some(id) = deleted.recv().await {
+        after_deletion(id, &context).await;
+    }
+}
+
+/// Clears Redis regularly, and opens the readiness gates once caches are filled and Redis has answered.
+pub async fn regularly(context: Arc<Context>, health: Health) {
+    let (caches, redis) = (health.gate("caches"), health.gate("redis"));
+    let pulse = health.pulse("sweep", SWEEP * 3);
+    let mut soon = interval(Duration::from_secs(1));
+    soon.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut next_sweep, mut led) = (Instant::now(), false);
+    loop {
+        tokio::select! {
+            _ = soon.tick() => {}
+            // It may have been started anew, without the users it had.
+            () = context.redis_is_back.notified() => next_sweep = Instant::now(),
+        }
+        pulse.beat();
+        let filled = context.cluster.connections_known() && context.cluster.companies_known();
+        caches.follow(&filled.then_some(()).ok_or("not filled yet"));
+        let leads = context.leadership.holds();
+        let begins = leads && !led;
+        led = leads;
+        if !filled || (Instant::now() < next_sweep && !begins) {
+            continue;
+        }
+        // A standby only makes sure that it could.
+        let outcome = if leads { sweep(&context, &pulse).await } else { context.relay.clone().users().await.map(drop) };
+        redis.follow(&outcome);
+        match outcome {
+            Ok(()) => next_sweep = Instant::now() + SWEEP,
+            Err(error) => {
+                tracing::warn!(%error, "sweep of Redis failed");
+                next_sweep = Instant::now() + RETRY;
+            }
+        }
+    }
+}
 
 /// Removes what one deleted connection left.
-pub async fn after_deletion(id: ConnectionId, context: &Context) {
+async fn after_deletion(id: ConnectionId, context: &Context) {
     context.memory.forget(&id);
     match context.relay.clone().forget(id).await {
+        // The leader does it; and were it to die before, the next one's sweep.
+        Err(RelayError::MayNotChange) => {}
         Ok(()) => {
             metrics::cleaned("watch");
             tracing::info!(connection = %id, "cleared from Redis after its deletion");
@@ -21,7 +76,7 @@ pub async fn after_deletion(id: ConnectionId, context: &Context) {
 /// Removes what connections left whose deletion nobody saw, and marks those whose user Redis has lost: their next reconcile
 /// gives it back. Whoever shares a Redis between two operators loses sessions here; `docs/decisions.md` says why that is
 /// refused.
-pub async fn sweep(context: &Context) -> Result<(), RelayError> {
+async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), RelayError> {
     if !context.cluster.connections_known() {
         return Ok(());
     }
@@ -30,10 +85,16 @@ pub async fn sweep(context: &Context) -> Result<(), RelayError> {
     let (known, users) = (relay.known().await?, relay.users().await?);
     for id in known.into_iter().filter(|id| context.cluster.reference(id).is_none()) {
         relay.forget(id).await?;
+        // A slow Redis and many that went: slow is not dead.
+        pulse.beat();
         metrics::cleaned("sweep");
         tracing::info!(connection = %id, "cleared from Redis by the sweep");
     }
-    let all = context.cluster.ids().into_iter();
-    context.without_access.replace(all.filter(|id| !users.contains(id)).collect());
+    let lost: HashSet<_> = context.cluster.ids().into_iter().filter(|id| !users.contains(id)).collect();
+    context.without_access.replace(lost.clone());
+    for reference in lost.iter().filter_map(|id| context.cluster.reference(id)) {
+        // Fails only during shutdown.
+        let _ = context.look_again.send(reference).await;
+    }
     Ok(())
 }

@@ -8,10 +8,12 @@ pub mod connection;
 pub mod context;
 pub mod definition;
 pub mod events;
+pub mod leader;
 pub mod memory;
 pub mod metrics;
 pub mod newest;
 pub mod reports;
+pub mod rotation;
 pub mod settings;
 pub mod watch;
 

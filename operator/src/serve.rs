@@ -13,19 +13,29 @@ use kube::runtime::reflector::ObjectRef;
 use relay::{Names, Note, OperatorRelay, subscribe};
 use runtime::health::Health;
 use runtime::shutdown::Shutdown;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::connection::error::Error;
 use crate::context::Context;
+use crate::leader::{Leadership, campaign, guarded};
 use crate::settings::Settings;
-use crate::{cleanup, company, connection, definition, metrics, watch};
+use crate::watch::Started;
+use crate::{cleanup, company, connection, definition, metrics, rotation, watch};
 
 /// Everything is looked at this often, whatever the watches say.
-const SWEEP: Duration = Duration::from_mins(1);
+pub(crate) const SWEEP: Duration = Duration::from_mins(1);
 
-/// Companies' namespaces are put right this often, and those where it failed this often.
-const COMPANY_SWEEP: Duration = Duration::from_mins(10);
-const COMPANY_RETRY: Duration = Duration::from_secs(5);
+/// How often the watches are looked at.
+const WATCHDOG: Duration = Duration::from_secs(1);
+
+/// Longest round of the election: its calls have deadlines of seconds.
+const ELECTION: Duration = Duration::from_mins(1);
+
+/// Connections that wait to be looked at again.
+const QUEUE: usize = 1024;
 
 /// Reconciles at once. More only queue up at the API server.
 const CONCURRENCY: u16 = 64;
@@ -78,47 +88,67 @@ pub fn operate(
     health: &Health,
     shutdown: &Shutdown,
 ) -> Result<(), relay::RelayError> {
-    let (cluster, connections, follow, told) = watch::start(&client);
+    let Started { cluster, connections, companies, told, lives } = watch::start(&client, settings.watch);
     let reporter = Reporter { controller: "whatsapp-operator".to_owned(), instance: Some(settings.pod_name) };
+    let leadership = Leadership::default();
+    let writes = guarded(&client, &leadership);
+    let permit = leadership.clone();
+    let (look_again, looked_at_again) = mpsc::channel(QUEUE);
     let context = Arc::new(Context {
-        recorder: Recorder::new(client.clone(), reporter),
-        client,
+        recorder: Recorder::new(writes.clone(), reporter),
+        client: writes,
         cluster,
-        relay: OperatorRelay::new(settings.redis.connect()?),
+        relay: OperatorRelay::new(settings.redis.connect()?).changing_while(move || permit.holds()),
+        leadership: leadership.clone(),
         session: settings.session,
         fencing_margin: settings.fencing_margin,
         memory: crate::memory::Memory::default(),
         without_access: crate::context::Marks::default(),
+        redis_is_back: tokio::sync::Notify::default(),
+        look_again,
+        turns: crate::context::Turns::default(),
     });
     let watch::Told { look_at, deleted, homes } = told;
     let statuses = statuses(subscribe(settings.redis, vec![OperatorRelay::STATUS.to_owned()]), context.clone());
     let controller = Controller::for_stream(connections.map(Ok), context.cluster.connections.clone())
         .with_config(Config::default().concurrency(CONCURRENCY))
         .reconcile_on(drained(look_at))
+        .reconcile_on(drained(looked_at_again))
         .reconcile_on(statuses)
         .reconcile_all_on(ticks(SWEEP))
+        .reconcile_all_on(leadership.gained())
         .graceful_shutdown_on(shutdown.token().cancelled_owned())
         .run(reconcile, |connection, error, context| after_error(&connection, error, &context), context.clone())
         // Errors were logged where they happened; here the stream only has to be drained.
         .for_each(|_| std::future::ready(()));
 
-    let token = shutdown.token();
+    let (token, acting) = (shutdown.token(), TaskTracker::new());
     let definition = definition::watch(context.client.clone(), health.gate("definition"));
     shutdown.spawn("definition", until(token.clone(), definition));
     // Not raced against the token: it ends by itself once the reconciles under way have ended.
-    shutdown.spawn("controller", async {
-        controller.await;
-        Ok::<_, Error>(())
-    });
-    let follow_token = token.clone();
-    shutdown.spawn("companies", async move { until(follow_token, follow).await });
-    shutdown.spawn("cleanup", until(token.clone(), clean(deleted, context.clone())));
-    shutdown.spawn("sweep", until(token.clone(), sweep(context.clone(), health.clone())));
-    shutdown.spawn("homes", until(token, prepare(homes, context, settings.network)));
+    shutdown.spawn("controller", acting.track_future(finished(controller)));
+    shutdown.spawn("companies", until(token.clone(), companies));
+    shutdown.spawn("watchdog", until(token.clone(), watchdog(lives, health.clone(), settings.watch.stale)));
+    shutdown.spawn("cleanup", acting.track_future(until(token.clone(), cleanup::follow(deleted, context.clone()))));
+    shutdown
+        .spawn("sweep", acting.track_future(until(token.clone(), cleanup::regularly(context.clone(), health.clone()))));
+    let rotation = until(token.clone(), rotation::keep(context.clone(), settings.rotation));
+    shutdown.spawn("rotation", acting.track_future(rotation));
+    shutdown.spawn("homes", acting.track_future(until(token.clone(), company::keep(homes, context, settings.network))));
+    acting.close();
+    let pulse = health.pulse("election", ELECTION);
+    let idle = async move { acting.wait().await };
+    let election = async move { campaign(&client, settings.election, leadership, || pulse.beat(), token, idle).await };
+    shutdown.spawn("election", finished(election));
     Ok(())
 }
 
-async fn until(token: tokio_util::sync::CancellationToken, task: impl Future<Output = ()>) -> Result<(), Error> {
+async fn finished(task: impl Future<Output = ()>) -> Result<(), Error> {
+    task.await;
+    Ok(())
+}
+
+async fn until(token: CancellationToken, task: impl Future<Output = ()>) -> Result<(), Error> {
     tokio::select! {
         () = token.cancelled() => {}
         () = task => {}
@@ -127,6 +157,10 @@ async fn until(token: tokio_util::sync::CancellationToken, task: impl Future<Out
 }
 
 async fn reconcile(connection: Arc<WhatsAppConnection>, context: Arc<Context>) -> Result<Action, Error> {
+    if !context.leadership.holds() {
+        // A standby keeps its caches warm and decides nothing; everything is looked at when it is its turn.
+        return Ok(Action::await_change());
+    }
     let began = Instant::now();
     let outcome = connection::reconcile(connection.clone(), context).await;
     metrics::reconciled(began.elapsed(), outcome.as_ref().err().map(Error::category));
@@ -152,7 +186,10 @@ fn statuses(
 ) -> impl Stream<Item = ObjectRef<WhatsAppConnection>> + Send + 'static {
     notes.flat_map(move |note| {
         let references = match note {
-            Note::Subscribed => context.cluster.connections.state().iter().map(|c| ObjectRef::from_obj(&**c)).collect(),
+            Note::Subscribed => {
+                context.redis_is_back.notify_one();
+                context.cluster.connections.state().iter().map(|c| ObjectRef::from_obj(&**c)).collect()
+            }
             Note::Message { channel, .. } => {
                 Names::of_channel(&channel).and_then(|names| context.cluster.reference(&names.0)).into_iter().collect()
             }
@@ -174,68 +211,15 @@ fn ticks(period: Duration) -> impl Stream<Item = ()> + Send + 'static {
     })
 }
 
-async fn clean(mut deleted: tokio::sync::mpsc::Receiver<relay::ConnectionId>, context: Arc<Context>) {
-    while let Some(id) = deleted.recv().await {
-        cleanup::after_deletion(id, &context).await;
-    }
-}
-
-/// Clears Redis regularly, and opens the readiness gates once caches are filled and Redis has answered.
-async fn sweep(context: Arc<Context>, health: Health) {
-    let (caches, redis) = (health.gate("caches"), health.gate("redis"));
-    let pulse = health.pulse("sweep", SWEEP * 3);
-    let mut soon = interval(Duration::from_secs(1));
-    soon.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut next_sweep = Instant::now();
+/// Tells how long the watches have been silent, and lets the liveness probe fail when one of them is stale: what it
+/// cannot mend by itself a restart does.
+async fn watchdog(lives: watch::Lives, health: Health, stale: Duration) {
+    let pulse = health.pulse("watches", stale);
+    let mut look = interval(WATCHDOG);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        soon.tick().await;
-        pulse.beat();
-        let filled = context.cluster.connections_known() && context.cluster.companies_known();
-        caches.follow(&filled.then_some(()).ok_or("not filled yet"));
-        if !filled || Instant::now() < next_sweep {
-            continue;
-        }
-        let outcome = cleanup::sweep(&context).await;
-        redis.follow(&outcome);
-        match outcome {
-            Ok(()) => next_sweep = Instant::now() + SWEEP,
-            Err(error) => {
-                tracing::warn!(%error, "sweep of Redis failed");
-                next_sweep = Instant::now() + Duration::from_secs(5);
-            }
-        }
-    }
-}
-
-/// Puts companies' namespaces right: when they are seen, soon again where that failed, and regularly.
-async fn prepare(
-    mut homes: tokio::sync::mpsc::Receiver<(String, relay::CompanyId)>,
-    context: Arc<Context>,
-    network: crate::settings::SessionNetwork,
-) {
-    let mut again = interval(COMPANY_RETRY);
-    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut next_sweep = Instant::now() + COMPANY_SWEEP;
-    loop {
-        let due: Vec<String> = tokio::select! {
-            home = homes.recv() => match home {
-                Some((namespace, _)) => vec![namespace],
-                None => return,
-            },
-            _ = again.tick() => {
-                let all = Instant::now() >= next_sweep;
-                if all {
-                    next_sweep = Instant::now() + COMPANY_SWEEP;
-                }
-                let unprepared = |namespace: &String| context.cluster.company(namespace).is_some_and(|home| !home.is_prepared());
-                context.cluster.homes().into_iter().filter(|namespace| all || unprepared(namespace)).collect()
-            }
-        };
-        for namespace in due {
-            let Some(home) = context.cluster.company(&namespace) else { continue };
-            if company::prepare(&context.client, &namespace, &home.id, &network).await {
-                home.set_prepared();
-            }
-        }
+        look.tick().await;
+        pulse.beat_at(lives.all_answered_since());
+        metrics::watch_ages(lives.ages(std::time::Instant::now()));
     }
 }

@@ -1,16 +1,20 @@
 //! The operator's settings: environment variables or flags, judged together at start-up.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use crds::Compute;
+use jiff::SignedDuration;
 use k8s_openapi::api::networking::v1::{NetworkPolicyEgressRule, NetworkPolicyPeer};
 use relay::{Credentials, Endpoint};
-use runtime::settings::{Complaints, read_secret};
+use runtime::settings::{Complaints, RedisArguments, RedisSettings, ServerArguments};
 use runtime::telemetry::LogFormat;
 use serde::de::DeserializeOwned;
+
+use crate::leader::Election;
+use crate::rotation::Rotation;
+use crate::watch::Bounds;
 
 /// Runs WhatsApp accounts as session pods.
 #[derive(Parser, Debug)]
@@ -78,24 +82,25 @@ pub struct RawSettings {
     /// What else session pods may reach, as JSON or YAML list of `NetworkPolicyEgressRule`.
     #[arg(long, env = "SESSION_EXTRA_EGRESS", default_value = "[]")]
     session_extra_egress: String,
-    /// Redis, for example `redis://redis:6379/`; without credentials in it.
-    #[arg(long, env = "REDIS_URL", default_value = "")]
-    redis_url: String,
-    /// Redis user that may manage users.
-    #[arg(long, env = "REDIS_USERNAME", default_value = "default")]
-    redis_username: String,
-    /// File that holds that user's password; unset means none.
-    #[arg(long, env = "REDIS_PASSWORD_FILE")]
-    redis_password_file: Option<PathBuf>,
-    /// Where `/live`, `/ready` and `/metrics` are served.
-    #[arg(long, env = "ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
-    admin_address: String,
-    /// json or text.
-    #[arg(long, env = "LOG_FORMAT", default_value = "json")]
-    log_format: String,
+    /// Age at which a session's Redis password is replaced, such as 720h, at least 1h; or never.
+    #[arg(long, env = "SESSION_CREDENTIALS_ROTATE_EVERY", default_value = "720h")]
+    session_credentials_rotate_every: String,
+    #[command(flatten)]
+    redis: RedisArguments,
+    #[command(flatten)]
+    server: ServerArguments,
     /// Name of this pod, for Events.
     #[arg(long, env = "POD_NAME", default_value = "whatsapp-operator")]
     pod_name: String,
+    /// UID of this pod, which tells it apart from all others in the election; unset means one of its own for each start.
+    #[arg(long, env = "POD_UID")]
+    pod_uid: Option<String>,
+    /// Where the Lease of the election is; unset means the namespace of this pod.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pod_namespace: Option<String>,
+    /// Name of that Lease: the same for all replicas of one installation, and another for each installation.
+    #[arg(long, env = "LEASE_NAME", default_value = "whatsapp-operator")]
+    lease_name: String,
 }
 
 /// What every session pod is made with, besides its connection's spec.
@@ -145,6 +150,12 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// This pod.
     pub pod_name: String,
+    /// Who of the replicas acts.
+    pub election: Election,
+    /// When sessions get another Redis password.
+    pub rotation: Rotation,
+    /// How long a watch may be silent.
+    pub watch: Bounds,
     /// What a pod that is to be taken away by force gets besides its grace.
     pub fencing_margin: Duration,
 }
@@ -172,15 +183,17 @@ impl RawSettings {
         let redis_peers = complaints.check("SESSION_REDIS_PEERS", yaml(&self.session_redis_peers));
         let metrics_peers = complaints.check("SESSION_METRICS_PEERS", yaml(&self.session_metrics_peers));
         let extra_egress = complaints.check("SESSION_EXTRA_EGRESS", yaml(&self.session_extra_egress));
-        let redis = self.redis(&mut complaints);
+        let every = rotation_period(&self.session_credentials_rotate_every);
+        let every = complaints.check("SESSION_CREDENTIALS_ROTATE_EVERY", every);
+        let (redis_url, redis) = redis(&self.redis, &mut complaints).unzip();
         let redis_port = redis.as_ref().and_then(|redis| {
             complaints.check(
                 "REDIS_URL",
                 port_of(&redis.address()).ok_or("must name a host and a port, for session pods to reach"),
             )
         });
-        let admin_address = complaints.check("ADMIN_ADDRESS", self.admin_address.parse());
-        let log_format = complaints.check("LOG_FORMAT", self.log_format.parse());
+        let admin_address = self.server.admin_address(&mut complaints);
+        let log_format = self.server.log_format(&mut complaints);
         let all = (|| {
             let Amounts { requests, limits } = amounts?;
             let redis = redis?;
@@ -190,8 +203,8 @@ impl RawSettings {
                 browser_args: self.session_browser_args,
                 requests,
                 limits,
-                redis_url: self.redis_url,
-                log_format: self.log_format,
+                redis_url: redis_url?,
+                log_format: log_format?.to_string(),
             };
             let network = SessionNetwork {
                 redis_peers: redis_peers?,
@@ -200,33 +213,57 @@ impl RawSettings {
                 extra_egress: extra_egress?,
             };
             let (admin_address, log_format, pod_name) = (admin_address?, log_format?, self.pod_name);
+            let uid = self.pod_uid.unwrap_or_else(|| runtime::ambient::new_id().to_string());
+            let identity = format!("{pod_name}_{uid}");
+            let election = Election { namespace: self.pod_namespace, name: self.lease_name, identity };
+            let watch = Bounds::default();
+            let rotation = Rotation::every(every?);
             let fencing_margin = crate::connection::fencing::MARGIN;
-            Some(Settings { session, network, redis, admin_address, log_format, pod_name, fencing_margin })
+            Some(Settings {
+                session,
+                network,
+                redis,
+                admin_address,
+                log_format,
+                pod_name,
+                election,
+                rotation,
+                watch,
+                fencing_margin,
+            })
         })();
         complaints.into_result(all)
     }
+}
 
-    fn redis(&self, complaints: &mut Complaints) -> Option<Endpoint> {
-        let credentials = match &self.redis_password_file {
-            Some(file) => {
-                let password = complaints.check("REDIS_PASSWORD_FILE", read_secret(file))?;
-                Some(Credentials::new(self.redis_username.clone(), password))
-            }
-            None => None,
-        };
-        // A URL with credentials would be copied into every session pod.
-        complaints.require(
-            "REDIS_URL",
-            !self.redis_url.contains('@'),
-            "must not hold credentials; use REDIS_PASSWORD_FILE",
-        );
-        complaints.check("REDIS_URL", Endpoint::new(&self.redis_url, credentials.as_ref()))
-    }
+/// The URL for session pods, and the endpoint for ourselves.
+fn redis(arguments: &RedisArguments, complaints: &mut Complaints) -> Option<(String, Endpoint)> {
+    let RedisSettings { url, login, authorities } = arguments.read(complaints)?;
+    // A URL with credentials would be copied into every session pod.
+    complaints.require("REDIS_URL", !url.contains('@'), "must not hold credentials; use REDIS_PASSWORD_FILE");
+    let credentials = login.map(|(user, password)| Credentials::new(user, password));
+    let endpoint = complaints.check("REDIS_URL", Endpoint::new(&url, credentials.as_ref()))?;
+    let endpoint = match authorities {
+        Some(authorities) => complaints.check("REDIS_CA_FILE", endpoint.trusting(authorities.into()))?,
+        None => endpoint,
+    };
+    Some((url, endpoint))
 }
 
 /// JSON is YAML, so one reader serves both.
 fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_saphyr::from_str(text).map_err(|error| error.to_string())
+}
+
+/// Shorter than this, and the overlap of two passwords would be most of the time.
+const SHORTEST_PERIOD: Duration = Duration::from_hours(1);
+
+fn rotation_period(text: &str) -> Result<Option<Duration>, &'static str> {
+    if text == "never" {
+        return Ok(None);
+    }
+    let period = text.parse::<SignedDuration>().ok().and_then(|period| Duration::try_from(period).ok());
+    period.filter(|period| *period >= SHORTEST_PERIOD).map(Some).ok_or("must be a duration of at least 1h, or never")
 }
 
 fn port_of(address: &str) -> Option<i32> {
@@ -247,10 +284,16 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
-        let wrong =
-            parse(&["--redis-url=redis://user:secret@redis/", "--log-format=xml", "--session-resources={cpu: 1}"]);
-        let complaints = wrong.expect_err("four settings are wrong");
-        for name in ["SESSION_IMAGE", "SESSION_RESOURCES", "REDIS_URL", "LOG_FORMAT"] {
+        let wrong = parse(&[
+            "--redis-url=redis://user:secret@redis/",
+            "--log-format=xml",
+            "--session-resources={cpu: 1}",
+            "--session-credentials-rotate-every=5m",
+        ]);
+        let complaints = wrong.expect_err("five settings are wrong");
+        for name in
+            ["SESSION_IMAGE", "SESSION_RESOURCES", "SESSION_CREDENTIALS_ROTATE_EVERY", "REDIS_URL", "LOG_FORMAT"]
+        {
             assert!(
                 complaints.all().iter().any(|c| c.starts_with(name)),
                 "{name} is not complained of: {complaints:?}"

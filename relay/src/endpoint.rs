@@ -1,13 +1,15 @@
 //! Where Redis is and how it is spoken to: every call has a deadline, every lost connection is made again.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{Client, ConnectionAddr, IntoConnectionInfo};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates};
 
 use crate::acl::Credentials;
+use crate::credential_files::CredentialFiles;
 use crate::error::RelayError;
 
 /// Longest wait for an answer. A busy Redis answers in milliseconds; a dead one must not hold a reconcile or a send.
@@ -31,52 +33,105 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// The cheap-to-clone connection that everything but subscriptions shares.
 pub type Redis = ConnectionManager;
 
-/// Address and credentials of one Redis user. Its `Debug` shows neither.
+/// Address and credentials of one Redis user. Its `Debug` shows only the address.
 #[derive(Clone)]
-pub struct Endpoint(Client);
+pub struct Endpoint {
+    info: ConnectionInfo,
+    login: Login,
+    authorities: Option<Vec<u8>>,
+}
+
+#[derive(Clone)]
+enum Login {
+    /// What the URL says, or nobody.
+    Url,
+    /// These, for ever.
+    Fixed(Credentials),
+    /// Whatever the files say when a connection is made.
+    Files(CredentialFiles),
+}
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Endpoint").field(self.0.get_connection_info().addr()).finish()
+        f.debug_tuple("Endpoint").field(self.info.addr()).finish()
     }
 }
 
 impl Endpoint {
     /// From a URL such as `redis://host:6379/` or `rediss://…`; `credentials` replace those in the URL. With TLS the
-    /// server's certificate must come from a public authority: the roots are those of Mozilla, compiled in.
+    /// server's certificate must come from a public authority (the roots are those of Mozilla, compiled in), or from one of
+    /// [`Self::trusting`].
     pub fn new(url: &str, credentials: Option<&Credentials>) -> Result<Self, RelayError> {
+        Self::with_login(url, credentials.map_or(Login::Url, |credentials| Login::Fixed(credentials.clone())))
+    }
+
+    /// With the credentials that stand in the files `username` and `password` of a folder, read anew for each connection
+    /// and, once they differ, given to the connections there are: that is how a rotated password reaches a session.
+    pub fn with_credentials_in(url: &str, folder: PathBuf) -> Result<Self, RelayError> {
+        Self::with_login(url, Login::Files(CredentialFiles::new(folder)))
+    }
+
+    fn with_login(url: &str, login: Login) -> Result<Self, RelayError> {
         let info = url.into_connection_info()?;
         if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
             // The client takes the process's provider. Failing means that there is one already, which is as good.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         }
         // CLIENT SETINFO is unknown to Redis 7.0, whose ACL log would fill with refusals of it.
-        let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
-        if let Some(credentials) = credentials {
-            settings = settings.set_username(&credentials.user).set_password(credentials.password());
-        }
-        Ok(Self(Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp()))?))
+        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        let endpoint =
+            Self { info: info.set_redis_settings(settings).set_tcp_settings(tcp()), login, authorities: None };
+        // A URL that makes no client is told now, not at the first call.
+        endpoint.client()?;
+        Ok(endpoint)
+    }
+
+    /// With TLS, only certificates of these authorities are accepted: PEM, one or several.
+    pub fn trusting(self, authorities: Vec<u8>) -> Result<Self, RelayError> {
+        let endpoint = Self { authorities: Some(authorities), ..self };
+        endpoint.client()?;
+        Ok(endpoint)
     }
 
     /// A connection that connects when it is first used and again whenever it was lost.
     pub fn connect(&self) -> Result<Redis, RelayError> {
-        let config = ConnectionManagerConfig::new()
+        let mut config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(RESPONSE))
             .set_connection_timeout(Some(CONNECT))
             .set_number_of_retries(RETRIES)
             .set_min_delay(Duration::from_millis(100))
             .set_max_delay(Duration::from_secs(1));
-        Ok(ConnectionManager::new_lazy_with_config(self.0.clone(), config)?)
+        if let Login::Files(files) = &self.login {
+            config = config.set_credentials_provider(files.clone());
+        }
+        Ok(ConnectionManager::new_lazy_with_config(self.client()?, config)?)
     }
 
-    pub(crate) fn client(&self) -> &Client {
-        &self.0
+    /// A client with the credentials as they are now.
+    pub(crate) fn client(&self) -> RedisResult<Client> {
+        let credentials = match &self.login {
+            Login::Url => None,
+            Login::Fixed(credentials) => Some(credentials.clone()),
+            Login::Files(files) => Some(files.read()?),
+        };
+        let mut info = self.info.clone();
+        if let Some(credentials) = credentials {
+            let settings = info.redis_settings().clone();
+            let settings = settings.set_username(&credentials.user).set_password(credentials.password());
+            info = info.set_redis_settings(settings);
+        }
+        Ok(match &self.authorities {
+            Some(pem) => {
+                Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) })?
+            }
+            None => Client::open(info)?,
+        })
     }
 
     /// Host and port, for log lines and network policies.
     #[must_use]
     pub fn address(&self) -> String {
-        self.0.get_connection_info().addr().to_string()
+        self.info.addr().to_string()
     }
 }
 
@@ -96,7 +151,7 @@ mod tests {
     async fn a_silent_connection_is_probed() {
         let redis = harness::Redis::start().await;
         let endpoint = Endpoint::new(&redis.url(), None).unwrap();
-        let pubsub = endpoint.client().get_async_pubsub().await.unwrap();
+        let pubsub = endpoint.client().unwrap().get_async_pubsub().await.unwrap();
         // One line for each socket; the client's has Redis' port as its peer, state 01, and its timer in the sixth field.
         let sockets = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
         let peer = format!("0100007F:{:04X}", redis.port());
@@ -118,7 +173,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("rediss://{}/", listener.local_addr().unwrap());
         let endpoint = Endpoint::new(&url, None).unwrap();
-        let dial = tokio::spawn(async move { endpoint.client().get_async_pubsub().await.is_err() });
+        let dial = tokio::spawn(async move { endpoint.client().unwrap().get_async_pubsub().await.is_err() });
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut first = [0; 2];
         stream.read_exact(&mut first).await.unwrap();

@@ -14,6 +14,9 @@ pub enum RelayError {
         /// The fence that was refused.
         mine: Fence,
     },
+    /// This process may change nothing (any more): another one leads.
+    #[error("nothing may be changed: this process does not lead")]
+    MayNotChange,
     /// A value of ours does not become JSON. A fault in the program.
     #[error("value cannot be encoded: {0}")]
     Encode(#[from] serde_json::Error),

@@ -4,6 +4,7 @@
 mod acl;
 mod api_side;
 mod command;
+mod credential_files;
 mod endpoint;
 mod envelope;
 mod error;

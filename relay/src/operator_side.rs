@@ -1,11 +1,12 @@
 //! The operator's side of the relay: it reads statuses, makes and removes the sessions' users, and clears what is left.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use redis::AsyncCommands;
 
-use crate::acl::{Credentials, acl_rules};
+use crate::acl::acl_rules;
 use crate::api_side::read_status;
 use crate::endpoint::Redis;
 use crate::envelope::Envelope;
@@ -14,9 +15,16 @@ use crate::ids::ConnectionId;
 use crate::names::{ALL_KEYS, Names, STATUS_CHANNELS};
 use crate::status::SessionStatus;
 
+/// Keys that Redis looks at for one answer: a millisecond of its time, and 60 answers for 10,000 connections. With Redis'
+/// own ten a slow way to it would make the walk last for hours.
+const KEYS_AT_ONCE: usize = 1000;
+
 /// The relay as the operator sees it.
 #[derive(Clone)]
-pub struct OperatorRelay(Redis);
+pub struct OperatorRelay {
+    redis: Redis,
+    may_change: Arc<dyn Fn() -> bool + Send + Sync>,
+}
 
 impl OperatorRelay {
     /// Pattern of the channels that say that a status changed.
@@ -24,26 +32,36 @@ impl OperatorRelay {
 
     /// On a connection of a user that may manage users and touch all keys.
     #[must_use]
-    pub const fn new(redis: Redis) -> Self {
-        Self(redis)
+    pub fn new(redis: Redis) -> Self {
+        Self { redis, may_change: Arc::new(|| true) }
+    }
+
+    /// The same, but it refuses to change anything while `may_change` says no.
+    #[must_use]
+    pub fn changing_while(self, may_change: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { may_change: Arc::new(may_change), ..self }
+    }
+
+    fn changing(&mut self) -> Result<&mut Redis, RelayError> {
+        if (self.may_change)() { Ok(&mut self.redis) } else { Err(RelayError::MayNotChange) }
     }
 
     /// The newest status; nothing when the session never spoke.
     pub async fn status(&mut self, connection: ConnectionId) -> Result<Option<Envelope<SessionStatus>>, RelayError> {
-        read_status(&mut self.0, connection).await
+        read_status(&mut self.redis, connection).await
     }
 
     /// The pod, by UID, whose session holds the lease; nothing when nobody does.
     pub async fn lease_holder(&mut self, connection: ConnectionId) -> Result<Option<String>, RelayError> {
-        let held: Option<String> = self.0.get(Names(connection).lease()).await?;
+        let held: Option<String> = self.redis.get(Names(connection).lease()).await?;
         Ok(held.and_then(|held| held.split('#').next().map(str::to_owned)))
     }
 
-    /// Makes the user of a session, or sets it to exactly these rights and this password.
-    pub async fn allow(&mut self, connection: ConnectionId, credentials: &Credentials) -> Result<(), RelayError> {
+    /// Makes the user of a session, or sets it to exactly these rights and these passwords, each of which lets it in.
+    pub async fn allow(&mut self, connection: ConnectionId, passwords: &[&str]) -> Result<(), RelayError> {
         let mut command = redis::cmd("ACL");
-        command.arg("SETUSER").arg(&credentials.user).arg(acl_rules(connection, credentials.password()));
-        let _: () = command.query_async(&mut self.0).await?;
+        command.arg("SETUSER").arg(Names(connection).user()).arg(acl_rules(connection, passwords));
+        let _: () = command.query_async(self.changing()?).await?;
         self.save().await;
         Ok(())
     }
@@ -51,7 +69,7 @@ impl OperatorRelay {
     /// Writes the users to Redis' own file, where it has one, so that sessions can go on after a restart of Redis. Where it
     /// has none the users live as long as the process, and that is no error of this call.
     async fn save(&mut self) {
-        let saved: Result<(), _> = redis::cmd("ACL").arg("SAVE").query_async(&mut self.0).await;
+        let saved: Result<(), _> = redis::cmd("ACL").arg("SAVE").query_async(&mut self.redis).await;
         if let Err(error) = saved {
             tracing::debug!(%error, "users were not saved");
         }
@@ -60,21 +78,22 @@ impl OperatorRelay {
     /// Removes the user of a connection, which ends its Redis connections, and then everything that it left behind.
     pub async fn forget(&mut self, connection: ConnectionId) -> Result<(), RelayError> {
         let names = Names(connection);
-        let _: u64 = redis::cmd("ACL").arg("DELUSER").arg(names.user()).query_async(&mut self.0).await?;
+        let _: u64 = redis::cmd("ACL").arg("DELUSER").arg(names.user()).query_async(self.changing()?).await?;
         self.save().await;
-        Ok(self.0.del(&names.all_keys()[..]).await?)
+        Ok(self.changing()?.del(&names.all_keys()[..]).await?)
     }
 
     /// The connections that have a user.
     pub async fn users(&mut self) -> Result<BTreeSet<ConnectionId>, RelayError> {
-        let users: Vec<String> = redis::cmd("ACL").arg("USERS").query_async(&mut self.0).await?;
+        let users: Vec<String> = redis::cmd("ACL").arg("USERS").query_async(&mut self.redis).await?;
         Ok(users.iter().filter_map(|user| Names::of_user(user)).map(|names| names.0).collect())
     }
 
     /// The connections that have a user or any key. Walks all keys; for the sweep, not for every reconcile.
     pub async fn known(&mut self) -> Result<BTreeSet<ConnectionId>, RelayError> {
         let mut known = self.users().await?;
-        let mut keys = self.0.scan_match::<_, String>(ALL_KEYS).await?;
+        let pages = redis::ScanOptions::default().with_pattern(ALL_KEYS).with_count(KEYS_AT_ONCE);
+        let mut keys = self.redis.scan_options::<String>(pages).await?;
         while let Some(key) = keys.next().await {
             known.extend(Names::of_key(&key?).map(|names| names.0));
         }

@@ -63,7 +63,7 @@ async fn listen(
     channels: &[String],
     sender: &mpsc::Sender<Note>,
 ) -> Result<(), redis::RedisError> {
-    let mut pubsub = in_time(endpoint.client().get_async_pubsub()).await?;
+    let mut pubsub = in_time(endpoint.client()?.get_async_pubsub()).await?;
     for channel in channels {
         if channel.contains('*') {
             in_time(pubsub.psubscribe(channel)).await?;

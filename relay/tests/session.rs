@@ -24,7 +24,7 @@ fn admin(redis: &Redis) -> relay::Redis {
 /// A connection as the session's own user, made by the operator's side.
 async fn session_of(redis: &Redis, connection: ConnectionId) -> relay::Redis {
     let credentials = Credentials::of_session(connection, format!("password-of-{connection}"));
-    OperatorRelay::new(admin(redis)).allow(connection, &credentials).await.expect("user is made");
+    OperatorRelay::new(admin(redis)).allow(connection, &[credentials.password()]).await.expect("user is made");
     Endpoint::new(&redis.url(), Some(&credentials)).expect("valid").connect().expect("lazy")
 }
 
@@ -156,8 +156,10 @@ async fn what_was_acknowledged_survives_a_restart_of_redis_and_so_does_the_conne
     redis.restart().await;
     // The users are made again by the operator where Redis has lost them.
     let credentials = Credentials::of_session(id(1), format!("password-of-{}", id(1)));
-    eventually(Duration::from_secs(10), "Redis to take the user", async || operator.allow(id(1), &credentials).await)
-        .await;
+    eventually(Duration::from_secs(10), "Redis to take the user", async || {
+        operator.allow(id(1), &[credentials.password()]).await
+    })
+    .await;
     eventually(Duration::from_secs(10), "the session to write again", async || session.append(&ack(2), NOW).await)
         .await;
     let read = ApiRelay::new(admin(&redis)).events(id(1), Offset::START, 10).await.expect("is read");

@@ -98,7 +98,12 @@ impl Gate {
 impl Pulse {
     /// The loop turned once more.
     pub fn beat(&self) {
-        self.health.with(|parts| parts.pulses.insert(self.name, (Instant::now(), self.longest)));
+        self.beat_at(Instant::now());
+    }
+
+    /// The loop was last known to turn at this time, which may lie in the past.
+    pub fn beat_at(&self, when: Instant) {
+        self.health.with(|parts| parts.pulses.insert(self.name, (when, self.longest)));
     }
 }
 

@@ -19,6 +19,15 @@ pub enum LogFormat {
     Text,
 }
 
+impl std::fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Json => "json",
+            Self::Text => "text",
+        })
+    }
+}
+
 impl std::str::FromStr for LogFormat {
     type Err = &'static str;
 

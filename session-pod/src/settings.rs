@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use relay::{CompanyId, ConnectionId, Credentials, Endpoint, LinkKind, Phone};
+use relay::{CompanyId, ConnectionId, Endpoint, LinkKind, Phone};
 use runtime::settings::{Complaints, read_secret};
 use runtime::telemetry::LogFormat;
 
@@ -208,15 +208,15 @@ impl Arguments {
     }
 
     fn redis(&self, complaints: &mut Complaints) -> Option<Endpoint> {
-        let credentials = match &self.redis_credentials_dir {
-            None => None,
+        match &self.redis_credentials_dir {
+            None => complaints.check("REDIS_URL", Endpoint::new(&self.redis_url, None)),
             Some(folder) => {
-                let user = complaints.check("REDIS_CREDENTIALS_DIR", read_secret(&folder.join("username")));
-                let password = complaints.check("REDIS_CREDENTIALS_DIR", read_secret(&folder.join("password")));
-                Some(Credentials::new(user?, password?))
+                complaints.check("REDIS_CREDENTIALS_DIR", read_secret(&folder.join("username")))?;
+                complaints.check("REDIS_CREDENTIALS_DIR", read_secret(&folder.join("password")))?;
+                // Read again for each connection: the operator changes the password now and then.
+                complaints.check("REDIS_URL", Endpoint::with_credentials_in(&self.redis_url, folder.clone()))
             }
-        };
-        complaints.check("REDIS_URL", Endpoint::new(&self.redis_url, credentials.as_ref()))
+        }
     }
 
     fn linking(&self, complaints: &mut Complaints) -> Option<Linking> {

@@ -8,11 +8,12 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
-use relay::Credentials;
+use relay::{Credentials, Names};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::build::secret::Passwords;
 use super::build::{self, names};
 use super::error::Error;
 use super::ownership::{Ownership, ownership};
@@ -24,17 +25,16 @@ use crate::events;
 /// Longest wait for one answer of the API server.
 const CALL: Duration = Duration::from_secs(10);
 
-/// Bytes of randomness in a session's Redis password.
-const PASSWORD_BYTES: usize = 32;
-
 /// Does what was planned, in order; the first failure ends it, because later actions build on earlier ones.
 pub async fn apply(connection: &ValidConnection, plan: &Plan, context: &Context) -> Result<(), Error> {
     for action in &plan.actions {
         match action {
             Action::Start { claim } => Box::pin(start(connection, *claim, context)).await?,
             Action::Access => {
-                let credentials = secret_in_use(connection, context).await?;
-                allow(connection, &credentials, context).await?;
+                // A rotation reads and writes the same two.
+                let _turn = context.turns.of(&connection.id).await;
+                let passwords = secret_in_use(connection, context).await?;
+                allow(connection, &passwords, context).await?;
             }
             Action::GrowClaim(size) => grow(connection, size, context).await?,
             Action::Adopt(Child::Pod) => adopt::<Pod>(connection, &connection.name, context).await?,
@@ -66,7 +66,8 @@ async fn start(connection: &ValidConnection, claim: bool, context: &Context) -> 
         }
         Ok::<(), Error>(())
     };
-    let (credentials, ()) = tokio::try_join!(secret(connection, context), claim)?;
+    let _turn = context.turns.of(&connection.id).await;
+    let (passwords, ()) = tokio::try_join!(secret(connection, context), claim)?;
     context.memory.attempts.another(connection.id, runtime::ambient::now(), runtime::ambient::random_fraction());
     // Until the user is there: should this be cut short in between, the pod would never get in.
     context.without_access.insert(connection.id);
@@ -78,7 +79,7 @@ async fn start(connection: &ValidConnection, claim: bool, context: &Context) -> 
         Ok::<(), Error>(())
     };
     // Both to their end, whatever becomes of the other.
-    let (pod, user) = tokio::join!(pod, allow(connection, &credentials, context));
+    let (pod, user) = tokio::join!(pod, allow(connection, &passwords, context));
     pod.and(user)
 }
 
@@ -148,51 +149,53 @@ async fn adopt<K: Object>(connection: &ValidConnection, name: &str, context: &Co
     Ok(())
 }
 
-/// The credentials in the Secret, which is made when it is not there. They are the truth: the user in Redis is set to
+/// The passwords in the Secret, which is made when it is not there. They are the truth: the user in Redis is set to
 /// whatever stands in it. The other way round a crash in between would leave a user with a password that nobody knows.
-async fn secret(connection: &ValidConnection, context: &Context) -> Result<Credentials, Error> {
+async fn secret(connection: &ValidConnection, context: &Context) -> Result<Passwords, Error> {
     let there = create(connection, fresh_secret(connection), "create secret", context).await?;
     whole(connection, there, context).await
 }
 
 /// The same for a pod that runs: that its Secret is there is the rule, and that it is not was somebody's doing.
-async fn secret_in_use(connection: &ValidConnection, context: &Context) -> Result<Credentials, Error> {
+async fn secret_in_use(connection: &ValidConnection, context: &Context) -> Result<Passwords, Error> {
     let (api, name) =
         (Api::<Secret>::namespaced(context.client.clone(), &connection.namespace), names::secret(&connection.name));
     match call("look at secret", api.get_opt(&name)).await? {
         Some(there) if ownership(&there, &connection.id) == Ownership::Ours => whole(connection, there, context).await,
         Some(_) => secret(connection, context).await,
         None => {
-            let credentials = secret(connection, context).await?;
+            let passwords = secret(connection, context).await?;
             events::put_back(connection, &format!("Secret {name}"), context).await;
-            Ok(credentials)
+            Ok(passwords)
         }
     }
 }
 
 fn fresh_secret(connection: &ValidConnection) -> Secret {
-    let password = hex::encode(runtime::ambient::random_bytes::<PASSWORD_BYTES>());
-    build::secret::secret(connection, &Credentials::of_session(connection.id, password))
+    build::secret::secret(connection, &Credentials::of_session(connection.id, build::secret::new_password()))
 }
 
-/// The credentials in a Secret of ours; should somebody have spoilt it, it gets others.
-async fn whole(connection: &ValidConnection, there: Secret, context: &Context) -> Result<Credentials, Error> {
-    if let Some(credentials) = build::secret::credentials(connection, &there) {
-        return Ok(credentials);
+/// The passwords in a Secret of ours; should somebody have spoilt it, it gets others.
+async fn whole(connection: &ValidConnection, there: Secret, context: &Context) -> Result<Passwords, Error> {
+    let named = build::secret::username(&there) == Some(Names(connection.id).user());
+    if let Some(passwords) = build::secret::passwords(&there).filter(|_| named) {
+        return Ok(passwords);
     }
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &connection.namespace);
     let fresh = fresh_secret(connection);
     let patch = Patch::Merge(json!({
-        "metadata": {"resourceVersion": there.resource_version()}, "stringData": fresh.string_data,
+        "metadata": {"resourceVersion": there.resource_version()},
+        "data": {build::secret::PREVIOUS_PASSWORD: null},
+        "stringData": fresh.string_data,
     }));
     let name = names::secret(&connection.name);
     let put = call("put secret back", api.patch(&name, &PatchParams::default(), &patch)).await?;
     events::put_back(connection, &format!("what Secret {name} holds"), context).await;
-    build::secret::credentials(connection, &put).ok_or(Error::EmptySecret(name))
+    build::secret::passwords(&put).ok_or(Error::EmptySecret(name))
 }
 
-async fn allow(connection: &ValidConnection, credentials: &Credentials, context: &Context) -> Result<(), Error> {
-    context.relay.clone().allow(connection.id, credentials).await?;
+async fn allow(connection: &ValidConnection, passwords: &Passwords, context: &Context) -> Result<(), Error> {
+    context.relay.clone().allow(connection.id, &passwords.valid()).await?;
     context.without_access.remove(&connection.id);
     context.memory.checks.done(connection.id, runtime::ambient::random_fraction());
     Ok(())

@@ -202,6 +202,14 @@ pub fn settings(redis: &str) -> Settings {
         admin_address: ([127, 0, 0, 1], 0).into(),
         log_format: runtime::telemetry::LogFormat::Text,
         pod_name: "operator-under-test".to_owned(),
+        election: operator::leader::Election {
+            namespace: None,
+            name: "whatsapp-operator".to_owned(),
+            // Each start is a process of its own, as far as the election can see.
+            identity: runtime::ambient::new_id().to_string(),
+        },
+        rotation: operator::rotation::Rotation::every(None),
+        watch: operator::watch::Bounds::default(),
         fencing_margin: Duration::from_secs(2),
     }
 }

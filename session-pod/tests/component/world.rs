@@ -69,7 +69,7 @@ impl World {
         let client = connect(&redis.url());
         // As the operator does it: the pod gets a user of its own with the rights it needs and no others.
         let credentials = Credentials::of_session(connection, "secret".to_owned());
-        OperatorRelay::new(client.clone()).allow(connection, &credentials).await.expect("a user");
+        OperatorRelay::new(client.clone()).allow(connection, &[credentials.password()]).await.expect("a user");
         let mut save = redis::cmd("ACL");
         save.arg("SAVE").query_async::<()>(&mut client.clone()).await.expect("saved");
         std::fs::write(folder.path().join("username"), &credentials.user).expect("written");

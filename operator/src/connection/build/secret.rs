@@ -12,6 +12,34 @@ use crate::connection::validate::ValidConnection;
 pub const USERNAME: &str = "username";
 /// Key of the password.
 pub const PASSWORD: &str = "password";
+/// Key of the password before that, while both are valid. It is not mounted.
+pub const PREVIOUS_PASSWORD: &str = "previous-password";
+
+/// Bytes of randomness in a password.
+const PASSWORD_BYTES: usize = 32;
+
+/// What lets a session in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Passwords {
+    /// What it is given.
+    pub current: String,
+    /// What it was given before, while it may still use that.
+    pub previous: Option<String>,
+}
+
+impl Passwords {
+    /// All that are valid.
+    #[must_use]
+    pub fn valid(&self) -> Vec<&str> {
+        std::iter::once(self.current.as_str()).chain(self.previous.as_deref()).collect()
+    }
+}
+
+/// A password that nobody has had.
+#[must_use]
+pub fn new_password() -> String {
+    hex::encode(runtime::ambient::random_bytes::<PASSWORD_BYTES>())
+}
 
 /// Key of the proxy's URL, in the Secret that a connection names itself.
 pub const PROXY_URL: &str = "url";
@@ -28,10 +56,18 @@ pub fn secret(connection: &ValidConnection, credentials: &Credentials) -> Secret
     }
 }
 
-/// The credentials in a Secret of ours; nothing when somebody has emptied it, or written another's name into it.
+/// The passwords in a Secret of ours; nothing when somebody has emptied it.
 #[must_use]
-pub fn credentials(connection: &ValidConnection, secret: &Secret) -> Option<Credentials> {
-    let text = |key: &str| String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok();
-    let credentials = Credentials::of_session(connection.id, text(PASSWORD).filter(|password| !password.is_empty())?);
-    (text(USERNAME).as_ref() == Some(&credentials.user)).then_some(credentials)
+pub fn passwords(secret: &Secret) -> Option<Passwords> {
+    let text = |key: &str| {
+        let bytes = secret.data.as_ref()?.get(key)?;
+        String::from_utf8(bytes.0.clone()).ok().filter(|password| !password.is_empty())
+    };
+    Some(Passwords { current: text(PASSWORD)?, previous: text(PREVIOUS_PASSWORD) })
+}
+
+/// The name in a Secret of ours.
+#[must_use]
+pub fn username(secret: &Secret) -> Option<String> {
+    String::from_utf8(secret.data.as_ref()?.get(USERNAME)?.0.clone()).ok()
 }

@@ -1,5 +1,9 @@
 //! Settings are read once, as text, and judged as a whole: whoever got three of them wrong learns of all three.
 
+mod shared;
+
+pub use shared::{RedisArguments, RedisSettings, ServerArguments};
+
 use std::fmt::Display;
 use std::process::ExitCode;
 

@@ -1,0 +1,135 @@
+//! The caches, as reconciles read them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crds::WhatsAppConnection;
+use futures::future;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
+use kube::Resource;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
+use relay::{CompanyId, ConnectionId};
+use tokio_util::task::AbortOnDropHandle;
+
+/// Where every connection stands, by its id.
+pub type References = Arc<RwLock<HashMap<ConnectionId, ObjectRef<WhatsAppConnection>>>>;
+
+/// All caches. Clones share them.
+#[derive(Clone)]
+pub struct Cluster {
+    /// Every connection.
+    pub connections: Store<WhatsAppConnection>,
+    namespaces: Store<PartialObjectMeta<Namespace>>,
+    companies: Arc<RwLock<HashMap<String, Company>>>,
+    pub(super) references: References,
+}
+
+/// The home of one company and what is cached of it.
+#[derive(Clone)]
+pub struct Company {
+    /// The company.
+    pub id: CompanyId,
+    /// Its session pods.
+    pub pods: Store<Pod>,
+    /// Their volumes.
+    pub claims: Store<PersistentVolumeClaim>,
+    prepared: Arc<AtomicBool>,
+    _watch: Arc<AbortOnDropHandle<()>>,
+}
+
+impl Company {
+    /// Of caches that the task fills as long as somebody holds this.
+    pub(super) fn new(
+        id: CompanyId,
+        pods: Store<Pod>,
+        claims: Store<PersistentVolumeClaim>,
+        watch: AbortOnDropHandle<()>,
+    ) -> Self {
+        Self { id, pods, claims, prepared: Arc::default(), _watch: Arc::new(watch) }
+    }
+
+    /// From now on session pods may be made: the network policy stands.
+    pub fn set_prepared(&self) {
+        self.prepared.store(true, Ordering::Release);
+    }
+
+    /// Whether the network policy has stood once. Before that no session pod is made, or it would run without.
+    #[must_use]
+    pub fn is_prepared(&self) -> bool {
+        self.prepared.load(Ordering::Acquire)
+    }
+
+    /// Whether both caches hold what the cluster holds.
+    #[must_use]
+    pub fn filled(&self) -> bool {
+        filled(&self.pods) && filled(&self.claims)
+    }
+}
+
+fn filled<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>) -> bool {
+    matches!(future::FutureExt::now_or_never(store.wait_until_ready()), Some(Ok(())))
+}
+
+impl Cluster {
+    pub(super) fn new(connections: Store<WhatsAppConnection>, namespaces: Store<PartialObjectMeta<Namespace>>) -> Self {
+        Self { connections, namespaces, companies: Arc::default(), references: Arc::default() }
+    }
+
+    /// The company whose home a namespace is.
+    #[must_use]
+    pub fn company(&self, namespace: &str) -> Option<Company> {
+        self.companies.read().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned()
+    }
+
+    /// The namespaces that are homes of companies.
+    #[must_use]
+    pub fn homes(&self) -> Vec<String> {
+        self.companies.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// Takes a namespace in as a company's home.
+    pub(super) fn settle(&self, namespace: String, company: Company) {
+        self.companies.write().unwrap_or_else(PoisonError::into_inner).insert(namespace, company);
+    }
+
+    /// Takes a namespace out of the homes, which ends its watches. Gives the connections in it.
+    pub(super) fn leave(&self, namespace: &str) -> Vec<ObjectRef<WhatsAppConnection>> {
+        let left = self.companies.write().unwrap_or_else(PoisonError::into_inner).remove(namespace);
+        left.map(|_| self.connections_in(namespace)).unwrap_or_default()
+    }
+
+    /// The connections in a namespace.
+    pub(super) fn connections_in(&self, namespace: &str) -> Vec<ObjectRef<WhatsAppConnection>> {
+        let all = self.connections.state();
+        all.iter()
+            .filter(|c| c.metadata.namespace.as_deref() == Some(namespace))
+            .map(|c| ObjectRef::from_obj(&**c))
+            .collect()
+    }
+
+    /// Whether every home is known. Before that, a namespace without one may only not have been seen yet.
+    #[must_use]
+    pub fn companies_known(&self) -> bool {
+        filled(&self.namespaces)
+    }
+
+    /// Whether every connection is known. Before that, nothing may be called left over.
+    #[must_use]
+    pub fn connections_known(&self) -> bool {
+        filled(&self.connections)
+    }
+
+    /// The ids of all connections.
+    #[must_use]
+    pub fn ids(&self) -> Vec<ConnectionId> {
+        self.references.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// Where the connection with this id stands.
+    #[must_use]
+    pub fn reference(&self, id: &ConnectionId) -> Option<ObjectRef<WhatsAppConnection>> {
+        self.references.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+}

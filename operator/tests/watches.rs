@@ -1,0 +1,170 @@
+//! What happens to the operator's watches when the way to the API server fails, shown against a real API server behind a
+//! proxy. The bounds are shortened; their proportions are those of production.
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test without what it stands on has failed")]
+
+mod stage;
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crds::WhatsAppConnection;
+use harness::{Fault, Proxy, eventually};
+use http::{Request, Response};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::DeleteParams;
+use kube::client::Body;
+use kube::{Client, ResourceExt};
+use operator::watch::Bounds;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::{BoxError, service_fn};
+
+use stage::{SOON, Stage};
+
+const BOUNDS: Bounds = Bounds { watch_seconds: 2, answer: Duration::from_secs(2), stale: Duration::from_secs(5) };
+
+/// A connection that hears nothing for so long is given up.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// An outage costs its own length, the bound that ends a dead connection, and a backoff that has grown meanwhile.
+const RECOVERY: Duration = Duration::from_secs(45);
+
+/// An operator in step, with one connection.
+async fn behind_proxy(silence: Duration) -> (Stage, Proxy) {
+    let mut stage = Stage::without_operator().await;
+    let (config, proxy) = stage.plane.behind_proxy().await;
+    stage.settings.watch = BOUNDS;
+    stage.start_operator_with(operator::client::from(config, silence).expect("a client"));
+    stage.create("before").await;
+    stage.pod("before").await;
+    (stage, proxy)
+}
+
+/// What the liveness probe complains of.
+fn complaints(stage: &Stage) -> String {
+    stage.health.stopped(Instant::now()).join("; ")
+}
+
+async fn liveness_fails(stage: &Stage) {
+    eventually(SOON, "liveness to fail", async || match complaints(stage) {
+        complaints if complaints.contains("watches") => Ok(()),
+        complaints => Err(complaints),
+    })
+    .await;
+}
+
+async fn gone(stage: &Stage, name: &str, left: usize) {
+    stage.api::<WhatsAppConnection>().delete(name, &DeleteParams::default()).await.expect("is deleted");
+    eventually(RECOVERY, "Redis to forget it", async || match stage.known_to_redis().await {
+        known if known == left => Ok(()),
+        known => Err(known),
+    })
+    .await;
+}
+
+/// What an operator in step does: it makes the pod of a new connection, clears up after a deleted one, and is alive.
+async fn in_step_again(stage: &Stage) {
+    stage.create("after").await;
+    eventually(RECOVERY, "the pod of a new connection", async || stage.api::<Pod>().get("after").await).await;
+    let others = stage.known_to_redis().await - 1;
+    gone(stage, "after", others).await;
+    eventually(RECOVERY, "every watch to be alive", async || match complaints(stage) {
+        none if none.is_empty() => Ok(()),
+        complaints => Err(complaints),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_hangs_is_noticed_and_caught_up_with() {
+    let (stage, proxy) = behind_proxy(SILENCE).await;
+    proxy.set(Fault::Hang);
+    stage.create("during").await;
+    liveness_fails(&stage).await;
+    proxy.set(Fault::None);
+    eventually(RECOVERY, "what was made meanwhile", async || stage.api::<Pod>().get("during").await).await;
+    gone(&stage, "during", 1).await;
+    in_step_again(&stage).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_died_silently_is_noticed_and_made_again() {
+    // Without the client's own bound the watch is left to what kube does: it gives up 5 s after the server should have.
+    let (stage, proxy) = behind_proxy(Duration::from_mins(5)).await;
+    proxy.set(Fault::Forget);
+    stage.create("during").await;
+    liveness_fails(&stage).await;
+    eventually(RECOVERY, "what was made meanwhile", async || stage.api::<Pod>().get("during").await).await;
+    gone(&stage, "during", 1).await;
+    in_step_again(&stage).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_reset_for_a_while_do_no_harm() {
+    let (stage, proxy) = behind_proxy(SILENCE).await;
+    proxy.set(Fault::Reset);
+    stage.create("during").await;
+    liveness_fails(&stage).await;
+    proxy.set(Fault::None);
+    eventually(RECOVERY, "what was made meanwhile", async || stage.api::<Pod>().get("during").await).await;
+    gone(&stage, "during", 1).await;
+    in_step_again(&stage).await;
+}
+
+/// A client that, while it is told to, answers as an API server does that has too much to do. (A real one's flow control
+/// lets one request at a time through even at a priority level without seats.) What it lets through goes to the real one.
+fn refusing(client: Client, busy: watch::Receiver<bool>, refused: Arc<AtomicUsize>) -> Client {
+    let service = service_fn(move |request: Request<Body>| {
+        let (client, busy, refused) = (client.clone(), *busy.borrow(), refused.clone());
+        async move {
+            if !busy {
+                return Ok::<Response<Body>, BoxError>(client.send(request).await?);
+            }
+            refused.fetch_add(usize::from(request.uri().path().contains("/leases")), Ordering::Relaxed);
+            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 429,
+                "reason": "TooManyRequests", "message": "too many requests, please try again later"});
+            let answer = Response::builder().status(429).header("Retry-After", "1");
+            Ok(answer.body(Body::from(status.to_string().into_bytes()))?)
+        }
+    });
+    Client::new(service, "default")
+}
+
+/// How many pods the API server made for the operator.
+fn pods_made(stage: &Stage) -> usize {
+    let log = fs::read_to_string(stage.plane.audit_log()).expect("is there");
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter(|line| line["userAgent"].as_str().is_some_and(|agent| agent.starts_with("whatsapp-operator/")))
+        .filter(|line| line["verb"] == "create" && line["objectRef"]["resource"] == "pods")
+        .filter(|line| line["responseStatus"]["code"] == 201)
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_refuses_for_a_while_makes_everything_later_and_nothing_twice() {
+    let mut stage = Stage::without_operator().await;
+    let client = operator::client::from(stage.plane.config().await, SILENCE * 10).expect("a client");
+    let (make_busy, busy) = watch::channel(false);
+    let refused = Arc::new(AtomicUsize::new(0));
+    stage.start_operator_with(refusing(client, busy, refused.clone()));
+    stage.create("before").await;
+    let before = stage.pod("before").await.uid();
+
+    make_busy.send_replace(true);
+    stage.create("during").await;
+    // It tries the lease once a second: refused for longer than a leader may go without.
+    eventually(SOON * 3, "the leadership to lapse", async || match refused.load(Ordering::Relaxed) {
+        enough if enough >= 12 => Ok(()),
+        few => Err(few),
+    })
+    .await;
+    make_busy.send_replace(false);
+    eventually(RECOVERY, "what was made meanwhile", async || stage.api::<Pod>().get("during").await).await;
+    in_step_again(&stage).await;
+
+    assert_eq!(stage.pod("before").await.uid(), before, "a refusal ends no pod");
+    assert_eq!(pods_made(&stage), 3, "a pod for each connection, and no other");
+}
