@@ -30,6 +30,6 @@ pub use lease::{Acquired, Lease};
 pub use names::{Names, company_channel, company_of_channel};
 pub use offset::{Fence, Offset};
 pub use operator_side::OperatorRelay;
-pub use session_side::SessionRelay;
+pub use session_side::{COMMANDS_AT_ONCE, SessionRelay};
 pub use status::{Account, Disconnect, EngineVersions, LinkCode, LinkKind, SessionState, SessionStatus};
 pub use subscribe::{Note, subscribe};

@@ -38,8 +38,8 @@ if tonumber(redis.call('GET', KEYS[2]) or '0') > tonumber(ARGV[1]) then return 0
 redis.call('DEL', KEYS[1])
 return 1";
 
-/// Commands read at once. A session does them one after the other anyway.
-const COMMANDS_AT_ONCE: usize = 32;
+/// Commands read at once. A session does them one after the other anyway, and each may be half a megabyte.
+pub const COMMANDS_AT_ONCE: usize = 32;
 
 /// The relay as a session sees it. Every write carries the fence of its lease.
 #[derive(Clone)]
@@ -100,12 +100,15 @@ impl SessionRelay {
         if kept == 1 { Ok(()) } else { Err(RelayError::Fenced { mine: self.fence }) }
     }
 
-    /// The commands that wait, oldest first. Each stays until [`Self::finish`], so a crash repeats it. What cannot be
-    /// read comes as an error with its place.
-    pub async fn commands(&mut self) -> Result<Vec<(Offset, Result<Command, crate::Undecodable>)>, RelayError> {
+    /// The oldest [`COMMANDS_AT_ONCE`] commands after this one, oldest first. Each stays until [`Self::finish`], so a
+    /// crash repeats it. What cannot be read comes as an error with its place.
+    pub async fn commands(
+        &mut self,
+        after: Offset,
+    ) -> Result<Vec<(Offset, Result<Command, crate::Undecodable>)>, RelayError> {
         let options = StreamReadOptions::default().count(COMMANDS_AT_ONCE);
         let reply: Option<StreamReadReply> =
-            self.redis.xread_options(&[self.names.commands()], &["0"], &options).await?;
+            self.redis.xread_options(&[self.names.commands()], &[after.to_string()], &options).await?;
         let ids = reply.map(|r| r.keys).unwrap_or_default().into_iter().flat_map(|key| key.ids);
         Ok(ids
             .map(|entry| {

@@ -43,6 +43,8 @@ states! {
     Connected,
     /// The link stands, WhatsApp's stream does not.
     Reconnecting,
+    /// The page says that it is connected, and does not tell what it gets.
+    Deaf,
     /// WhatsApp Web was opened elsewhere with this link.
     Conflict,
     /// The phone or WhatsApp removed the link.
@@ -115,6 +117,9 @@ pub struct EngineVersions {
     pub whatsapp_web: Option<String>,
     /// wa-js.
     pub wa_js: Option<String>,
+    /// What the scripts need of WhatsApp Web and did not find, while the two do not fit together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// Ways to link a phone.

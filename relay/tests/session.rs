@@ -6,8 +6,8 @@ use std::time::Duration;
 use harness::{Redis, eventually};
 use jiff::Timestamp;
 use relay::{
-    Ack, Acquired, ApiRelay, Command, CommandAction, CompanyId, ConnectionId, Credentials, Endpoint, Event, Fence,
-    Lease, Names, Offset, OperatorRelay, RelayError, SessionRelay,
+    Ack, Acquired, ApiRelay, COMMANDS_AT_ONCE, Command, CommandAction, CompanyId, ConnectionId, Credentials, Endpoint,
+    Event, Fence, Lease, Names, Offset, OperatorRelay, RelayError, SessionRelay,
 };
 use uuid::Uuid;
 
@@ -135,14 +135,32 @@ async fn a_command_stays_until_it_is_finished_and_one_that_cannot_be_read_stops_
         .expect("is written");
     api.send(id(1), command.clone(), NOW).await.expect("is sent");
     for _ in 0..2 {
-        let waiting = session.commands().await.expect("is read");
+        let waiting = session.commands(Offset::START).await.expect("is read");
         assert!(waiting[0].1.is_err());
         assert_eq!(waiting[1].1.as_ref().expect("is ours"), &command, "a crash would have lost it");
     }
-    for (offset, _) in session.commands().await.expect("is read") {
+    for (offset, _) in session.commands(Offset::START).await.expect("is read") {
         session.finish(offset).await.expect("is finished");
     }
-    assert!(session.commands().await.expect("is read").is_empty());
+    assert!(session.commands(Offset::START).await.expect("is read").is_empty());
+}
+
+#[tokio::test]
+async fn commands_that_must_wait_hide_none_that_came_later() {
+    let redis = Redis::start().await;
+    let mut own = session_of(&redis, id(1)).await;
+    let lease = held(&mut own, id(1), "pod-a").await;
+    let mut session = SessionRelay::new(own, id(1), &lease);
+    let mut api = ApiRelay::new(admin(&redis));
+    let ids: Vec<_> = (0..u128::try_from(COMMANDS_AT_ONCE).expect("small") + 3).map(Uuid::from_u128).collect();
+    for id_of_command in &ids {
+        let command = Command { id: *id_of_command, deadline: NOW, action: CommandAction::RefreshQr };
+        api.send(id(1), command, NOW).await.expect("is sent");
+    }
+    let first = session.commands(Offset::START).await.expect("is read");
+    let rest = session.commands(first.last().expect("some").0).await.expect("is read");
+    let read: Vec<_> = first.iter().chain(&rest).map(|(_, command)| command.as_ref().expect("ours").id).collect();
+    assert_eq!((read, first.len()), (ids, COMMANDS_AT_ONCE));
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use relay::{
-    Command, CommandAction, Endpoint, Event, Offset, Outcome, SessionRelay, SessionState, Undecodable, subscribe,
+    COMMANDS_AT_ONCE, ChatId, Command, CommandAction, Endpoint, Event, Offset, Outcome, SessionRelay, SessionState,
+    Undecodable, subscribe,
 };
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,10 @@ use judge::{Verdict, judge};
 
 /// A lost wake-up costs at most so long.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// Readings of one sweep: with 32 commands each, a request for a new code is found behind 1,000 sends that wait for the
+/// connection. What is behind those is found when some of them have ended, by their deadline at the latest.
+const READINGS: usize = 32;
 
 /// What the commands need of the supervisor, which owns the state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +66,19 @@ struct Pending {
     answered: BTreeSet<Offset>,
     /// They were begun, by us or perhaps by the process before us, and nobody knows how they ended.
     begun: BTreeSet<Uuid>,
-    /// An earlier process may have begun what we find in the first reading.
-    first_reading_done: bool,
+    /// An earlier process may have begun what we find in the first sweep.
+    first_sweep_done: bool,
+}
+
+/// What one sweep has found so far.
+#[derive(Default)]
+struct Found {
+    /// Every command, with its id if it can be read.
+    here: BTreeMap<Offset, Option<Uuid>>,
+    /// Chats with a send that is not over: the next one of the same chat must not overtake it.
+    waits: BTreeSet<ChatId>,
+    /// Something was carried out, which takes its time.
+    ran: bool,
 }
 
 impl Commands {
@@ -86,47 +102,84 @@ impl Commands {
     }
 
     async fn sweep(&mut self, pending: &mut Pending) {
-        let commands = match self.relay.commands().await {
-            Ok(commands) => commands,
-            Err(error) => return tracing::warn!(%error, "commands cannot be read"),
-        };
-        let first = !std::mem::replace(&mut pending.first_reading_done, true);
-        let mut here = BTreeMap::new();
-        for (offset, command) in commands {
-            if first {
-                pending.begun.extend(command.as_ref().ok().map(|command| command.id));
+        let mut found = Found::default();
+        let mut after = Offset::START;
+        for _ in 0..READINGS {
+            let commands = match self.relay.commands(after).await {
+                Ok(commands) => commands,
+                // What was remembered of those behind is still needed.
+                Err(error) => return tracing::warn!(%error, "commands cannot be read"),
+            };
+            let last = commands.len() < COMMANDS_AT_ONCE;
+            after = commands.last().map_or(after, |(offset, _)| *offset);
+            for (offset, command) in commands {
+                found.here.insert(offset, command.as_ref().ok().map(|command| command.id));
+                self.look_at(offset, command, pending, &mut found).await;
             }
-            here.insert(offset, command.as_ref().ok().map(|command| command.id));
-            if pending.answered.contains(&offset) {
-                self.finish(offset, pending).await;
-                continue;
+            if last {
+                pending.first_sweep_done = true;
+                pending.answered.retain(|offset| found.here.contains_key(offset));
+                pending.begun.retain(|id| found.here.values().flatten().any(|here| here == id));
+                return;
             }
-            match command {
-                Ok(command) => self.take(offset, command, pending).await,
-                Err(error) => {
-                    tracing::warn!(why = class(&error), "a command cannot be read and is dropped");
-                    count("unreadable", "dropped");
-                    self.finish(offset, pending).await;
-                }
+            // What waits at the front is to be tried again before its deadline, not after a thousand others.
+            if found.ran && !found.waits.is_empty() {
+                return;
             }
         }
-        pending.answered.retain(|offset| here.contains_key(offset));
-        pending.begun.retain(|id| here.values().flatten().any(|here| here == id));
     }
 
-    async fn take(&mut self, offset: Offset, command: Command, pending: &mut Pending) {
+    async fn look_at(
+        &mut self,
+        offset: Offset,
+        command: Result<Command, Undecodable>,
+        pending: &mut Pending,
+        found: &mut Found,
+    ) {
+        if pending.answered.contains(&offset) {
+            return self.finish(offset, pending).await;
+        }
+        match command {
+            Ok(command) => {
+                if !pending.first_sweep_done {
+                    pending.begun.insert(command.id);
+                }
+                self.take(offset, command, pending, found).await;
+            }
+            Err(error) => {
+                tracing::warn!(why = class(&error), "a command cannot be read and is dropped");
+                count("unreadable", "dropped");
+                self.finish(offset, pending).await;
+            }
+        }
+    }
+
+    async fn take(&mut self, offset: Offset, command: Command, pending: &mut Pending, found: &mut Found) {
+        let chat = match &command.action {
+            CommandAction::SendText { message, chat, .. } => {
+                // Also of one that is begun already: WhatsApp may tell of it under another address than was asked for.
+                self.journal.sends(message);
+                Some(chat.clone())
+            }
+            CommandAction::RefreshQr | CommandAction::Logout | CommandAction::ListChats { .. } => None,
+        };
         let begun = pending.begun.contains(&command.id);
         let verdict = judge(&command, *self.state.borrow(), begun, runtime::ambient::now());
         let outcome = match verdict {
             Verdict::Wait => None,
             Verdict::End(outcome) => Some(outcome),
             Verdict::LookUp => self.look_up(&command).await,
+            Verdict::Run if chat.as_ref().is_some_and(|chat| found.waits.contains(chat)) => None,
             Verdict::Run => {
                 pending.begun.insert(command.id);
+                found.ran = true;
                 self.carry_out(&command).await
             }
         };
-        let Some(outcome) = outcome else { return };
+        let Some(outcome) = outcome else {
+            found.waits.extend(chat);
+            return;
+        };
         if command.action == CommandAction::Logout && outcome != Outcome::Done {
             self.ask(Ask::LogoutFailed).await;
         }

@@ -12,6 +12,7 @@ use relay::{Account, ChatId, Event, Message, MessageId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::expected::Expected;
 use crate::memory::{Mark, Memory};
 use crate::outbox::{Outbox, Record};
 use crate::session::Link;
@@ -36,6 +37,7 @@ struct Inner {
     memory: Memory,
     path: PathBuf,
     told: Told,
+    expected: Expected,
     /// Nothing is missing between the mark and now, so that the mark may follow what Redis has.
     caught_up: bool,
     /// Something had no room, and is to be looked for when there is room again.
@@ -67,7 +69,8 @@ impl Journal {
             }
         }
         let mark = memory.mark.clone();
-        let inner = Inner { outbox, memory, path, told, caught_up: false, overflowed: false, mark, saved: Saved::Yes };
+        let (expected, saved) = (Expected::default(), Saved::Yes);
+        let inner = Inner { outbox, memory, path, told, expected, caught_up: false, overflowed: false, mark, saved };
         let journal =
             Self { inner: Arc::new(Mutex::new(inner)), filled: Arc::new(Notify::new()), lost: Arc::new(Notify::new()) };
         journal.filled.notify_one();
@@ -227,6 +230,21 @@ impl Journal {
         account
     }
 
+    /// A message is sent under this id, and is told under it whatever id WhatsApp gives it.
+    pub fn sends(&self, chosen: &MessageId) {
+        self.lock().expected.add(chosen);
+    }
+
+    /// Whether the API was told of a message in the page's store, or will be without anybody looking for it.
+    #[must_use]
+    pub fn knows(&self, id: &MessageId, sent_at: Timestamp) -> bool {
+        let mut inner = self.lock();
+        let chosen = inner.chosen(id);
+        let id = chosen.as_ref().unwrap_or(id);
+        // Before the first comparison nothing is expected to be known; what had no room is looked for when there is room.
+        !inner.mark.complete || inner.overflowed || inner.told.known.contains(id) || !inner.mark.misses(sent_at, id)
+    }
+
     /// Remembers that WhatsApp has another id for a message.
     pub fn learn_alias(&self, chosen: &MessageId, actual: &MessageId) {
         let mut inner = self.lock();
@@ -243,7 +261,7 @@ impl Journal {
 
 impl Inner {
     /// The event as it is told, and whether it is new.
-    fn prepare(&self, event: Event) -> (Event, bool) {
+    fn prepare(&mut self, event: Event) -> (Event, bool) {
         match event {
             Event::Message(message) => {
                 let message = self.under_known_id(message);
@@ -251,8 +269,8 @@ impl Inner {
                 (Event::Message(message), new)
             }
             Event::Ack(mut ack) => {
-                if let Some(chosen) = self.memory.chosen(&ack.id) {
-                    ack.id = chosen.clone();
+                if let Some(chosen) = self.chosen(&ack.id) {
+                    ack.id = chosen;
                 }
                 (Event::Ack(ack), true)
             }
@@ -260,14 +278,26 @@ impl Inner {
         }
     }
 
-    fn under_known_id(&self, mut message: Message) -> Message {
-        if let Some(chosen) = self.memory.chosen(&message.id) {
-            if let Some(chat) = chat_of(chosen) {
+    fn under_known_id(&mut self, mut message: Message) -> Message {
+        if let Some(chosen) = self.chosen(&message.id) {
+            if let Some(chat) = chat_of(&chosen) {
                 message.chat = chat;
             }
-            message.id = chosen.clone();
+            message.id = chosen;
         }
         message
+    }
+
+    /// The id under which the API knows a message, if it is another one. What is learned from a send under way is kept:
+    /// receipts come after days.
+    fn chosen(&mut self, actual: &MessageId) -> Option<MessageId> {
+        if let Some(chosen) = self.memory.chosen(actual) {
+            return Some(chosen.clone());
+        }
+        let chosen = self.expected.chosen(actual)?.clone();
+        self.memory.learn_alias(&chosen, actual);
+        self.save();
+        Some(chosen)
     }
 
     fn keep_mark(&mut self) {
@@ -397,6 +427,37 @@ mod tests {
         assert_eq!((told.id.as_str(), told.chat.as_str()), (CHOSEN, "5511999999999@c.us"));
         journal.sent();
         assert_eq!(journal.next().await.event, Event::Ack(Ack { id: chosen, ack: 2 }));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_whatsapp_files_elsewhere_is_one_row_before_its_send_is_answered() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (chosen, actual): (MessageId, MessageId) = (CHOSEN.parse().expect("valid"), ACTUAL.parse().expect("valid"));
+        let journal = open(&folder);
+        journal.sends(&chosen);
+        journal.tell(message(ACTUAL, 1), NOW);
+        let Event::Message(told) = journal.next().await.event else { panic!("a message") };
+        assert_eq!((told.id.as_str(), told.chat.as_str()), (CHOSEN, "5511999999999@c.us"));
+        assert!(journal.knows(&actual, told.sent_at));
+        journal.sent();
+        // Of its receipts the next process hears.
+        let journal = open(&folder);
+        journal.tell(Event::Ack(Ack { id: actual, ack: 3 }), NOW);
+        assert_eq!(journal.next().await.event, Event::Ack(Ack { id: chosen, ack: 3 }));
+    }
+
+    #[tokio::test]
+    async fn what_is_in_the_store_and_was_never_told_is_not_known() {
+        let folder = tempfile::tempdir().expect("folder");
+        let journal = open(&folder);
+        let at = |second| Timestamp::from_second(second).expect("valid");
+        let other: MessageId = "true_5511999999999@c.us_3EB0FF".parse().expect("valid");
+        journal.tell(message(CHOSEN, 10), NOW);
+        assert!(journal.knows(&CHOSEN.parse().expect("valid"), at(10)), "it waits in the outbox");
+        journal.sent();
+        journal.caught_up();
+        assert!(!journal.knows(&other, at(11)) && !journal.knows(&other, at(10)));
+        assert!(journal.knows(&other, at(9)), "older than what the last comparison covered");
     }
 
     #[tokio::test]

@@ -4,7 +4,9 @@
 pub mod browser;
 pub mod commands;
 pub mod engine;
+pub mod expected;
 pub mod health;
+pub mod hearing;
 pub mod journal;
 pub mod lease;
 pub mod memory;

@@ -49,6 +49,10 @@ pub enum Signal {
     LinkRemoved(Reason),
     /// WhatsApp says that the account is banned.
     Banned,
+    /// The page has messages of which it did not tell.
+    Deaf,
+    /// The page told of a message by itself.
+    Heard,
     /// The page died or hangs; the browser still runs.
     PageCrashed,
     /// The browser is gone, or did not start.
@@ -74,6 +78,8 @@ pub enum Effect {
     Reload,
     /// Close what is left of the browser and start it again after a while.
     Restart(Duration),
+    /// Put the browser's profile aside and start with a new one.
+    Renew,
     /// Close the browser in good order and end.
     End,
     /// Close the browser and end as failed.
@@ -98,6 +104,8 @@ pub struct Session {
     faults: Faults,
     code_asked: bool,
     reloaded_as_outdated: bool,
+    /// When the page was last found to be deaf.
+    deaf_at: Option<Timestamp>,
 }
 
 impl Session {
@@ -116,6 +124,7 @@ impl Session {
             faults: Faults::new(),
             code_asked: false,
             reloaded_as_outdated: false,
+            deaf_at: None,
         }
     }
 

@@ -58,6 +58,10 @@ pub struct Arguments {
     /// File with the URL of a proxy without credentials, such as `socks5://proxy:1080`. A missing file means none.
     #[arg(long, env = "PROXY_URL_FILE")]
     pub proxy_url_file: Option<PathBuf>,
+    /// Milliseconds without any progress after which WhatsApp's page is taken for one that the scripts do not fit. More
+    /// is for a slow proxy.
+    #[arg(long, env = "PAGE_PATIENCE_MS", default_value_t = 30_000)]
+    pub page_patience_ms: u64,
     /// How a phone is linked.
     #[arg(long, env = "LINK_METHOD", value_enum, default_value_t = LinkMethod::QrCode)]
     pub link_method: LinkMethod,
@@ -125,6 +129,8 @@ pub struct BrowserSettings {
     pub scratch: PathBuf,
     /// The scripts for the page.
     pub page: PathBuf,
+    /// How long WhatsApp's page may make no progress while it loads.
+    pub patience: Duration,
 }
 
 /// The settings, judged.
@@ -156,6 +162,9 @@ pub struct Settings {
     pub log: LogFormat,
 }
 
+/// More than modules take to settle (2 s); after ten minutes nobody waits any more.
+const PATIENCE_MS: std::ops::RangeInclusive<u64> = 3_000..=600_000;
+
 /// The smallest outbox: one event of the largest size that the relay takes.
 const OUTBOX_LEAST: u64 = 1024 * 1024;
 
@@ -170,6 +179,8 @@ impl Arguments {
         let linking = self.linking(&mut complaints);
         let gap = complaints.check("SEND_GAP_MS", self.send_gap_ms.parse());
         complaints.require("OUTBOX_BYTES", self.outbox_bytes >= OUTBOX_LEAST, "must be at least 1048576");
+        let patient = PATIENCE_MS.contains(&self.page_patience_ms);
+        complaints.require("PAGE_PATIENCE_MS", patient, "must be 3000 to 600000");
         let log = complaints.check("LOG_FORMAT", self.log_format.parse());
         for script in crate::engine::scripts::FILES {
             let there = self.page_dir.join(script).is_file();
@@ -200,6 +211,7 @@ impl Arguments {
                     profile: self.profile_dir.join("profile"),
                     scratch: self.scratch_dir,
                     page: self.page_dir,
+                    patience: Duration::from_millis(self.page_patience_ms),
                 },
                 volume: self.profile_dir,
             })
@@ -271,6 +283,7 @@ mod tests {
             "--link-method=PairingCode",
             "--send-gap-ms=fast",
             "--outbox-bytes=1",
+            "--page-patience-ms=1",
             "--log-format=xml",
         ]);
         let complaints = arguments.judge().err().expect("everything is wrong");
@@ -283,6 +296,7 @@ mod tests {
             "LINK_PHONE",
             "SEND_GAP_MS",
             "OUTBOX_BYTES",
+            "PAGE_PATIENCE_MS",
             "LOG_FORMAT",
             "PAGE_DIR",
             "BROWSER:",

@@ -26,7 +26,7 @@ impl StatusBook {
         Self {
             pod_uid,
             sequence: 0,
-            engine: EngineVersions { browser: None, whatsapp_web: None, wa_js: None },
+            engine: EngineVersions { browser: None, whatsapp_web: None, wa_js: None, missing: Vec::new() },
             account,
             last_connected_at: None,
             last_disconnect: None,

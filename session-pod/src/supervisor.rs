@@ -18,13 +18,14 @@ use tracing::Instrument as _;
 use crate::commands::Ask;
 use crate::engine::{Engine, EngineError, EngineEvent, Pace};
 use crate::health::Parts;
+use crate::hearing::Hearing;
 use crate::journal::Journal;
 use crate::session::{CodeText, Session, Signal, step};
 use crate::settings::Linking;
 use crate::status::StatusBook;
 
-/// How often the page is asked where it stands. It tells of changes by itself; this finds what it did not tell.
-const ASK: Duration = Duration::from_secs(15);
+/// The loop turns at least so often, which its liveness counts on.
+const TURN: Duration = Duration::from_secs(15);
 
 /// Messages of our own tasks that wait: each kind of task runs once at a time.
 const NOTES: usize = 16;
@@ -63,7 +64,6 @@ pub struct Tools {
 
 /// What a task of the supervisor's brings back.
 enum Note {
-    Health(Result<EngineEvent, EngineError>),
     CodeMade(Result<Option<CodeText>, EngineError>),
     Synced(Result<usize, EngineError>),
     /// The old browser is gone and the pause is over.
@@ -82,14 +82,14 @@ pub struct Supervisor {
     /// What was missed while a comparison ran may be where it had looked already: another one follows.
     sync_more: bool,
     restart: Option<JoinHandle<()>>,
-    asking: Option<JoinHandle<()>>,
+    hearing: Hearing,
     logout_asked: bool,
     ended: Option<Ended>,
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        for task in [&self.sync, &self.restart, &self.asking].into_iter().flatten() {
+        for task in [&self.sync, &self.restart].into_iter().flatten() {
             task.abort();
         }
     }
@@ -110,7 +110,7 @@ impl Supervisor {
             sync: None,
             sync_more: false,
             restart: None,
-            asking: None,
+            hearing: Hearing::default(),
             logout_asked: false,
             ended: None,
         }
@@ -118,7 +118,7 @@ impl Supervisor {
 
     /// Runs the session until it ends. When this future is dropped the engine still runs: whoever drops it stops that.
     pub async fn run(mut self, stop: CancellationToken) -> Ended {
-        let mut tick = tokio::time::interval(ASK);
+        let mut tick = tokio::time::interval(TURN);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.publish();
         self.events = Some(self.tools.engine.start().await);
@@ -131,7 +131,7 @@ impl Supervisor {
                 Some(ask) = self.tools.asks.recv() => self.on_ask(ask).await,
                 event = next(&mut self.events) => self.on_event(event).await,
                 () = self.tools.journal.lost() => self.sync(),
-                _ = tick.tick() => self.ask_health(),
+                _ = tick.tick() => {}
             }
             self.publish();
             if let Some(ended) = self.ended {

@@ -22,17 +22,17 @@ pub struct Live {
 }
 
 impl Live {
-    /// Whether messages flow.
+    /// Whether messages flow. A deaf session sends, and tells late of what comes in.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.status == SessionState::Connected.as_str()
+        [SessionState::Connected, SessionState::Deaf].iter().any(|state| state.as_str() == self.status)
     }
 
     /// Whether a phone is linked and a session runs that can unlink it.
     #[must_use]
     pub fn is_linked(&self) -> bool {
-        use SessionState::{Conflict, Connected, Reconnecting, Syncing};
-        [Connected, Syncing, Reconnecting, Conflict].iter().any(|state| state.as_str() == self.status)
+        use SessionState::{Conflict, Connected, Deaf, Reconnecting, Syncing};
+        [Connected, Syncing, Reconnecting, Deaf, Conflict].iter().any(|state| state.as_str() == self.status)
     }
 
     /// Whether the session waits to be asked for a new code: nobody used the last ones, or the link was removed.

@@ -1,7 +1,7 @@
 //! From a session's stream to rows, REST and sockets. What would be lost: messages.
 
 use harness::eventually;
-use relay::{Ack, CommandAction, Event, Message, SessionState, StateChange};
+use relay::{Ack, CommandAction, Event, Message, Offset, SessionState, StateChange};
 use serde_json::{Value, json};
 
 use crate::session::{chat, incoming};
@@ -123,7 +123,7 @@ async fn what_was_missed_is_news_and_what_the_phone_brought_is_not() {
     let told = socket.next("new-message").await;
     assert_eq!((&told["message"]["text"], &told["recovered"]), (&json!("missed"), &json!(true)));
     assert_eq!(texts(&acme, &acme.only_chat(id).await, "").await.0, ["brought", "missed"]);
-    let commands = session.relay.commands().await.unwrap();
+    let commands = session.relay.commands(Offset::START).await.unwrap();
     let listing = |command: &relay::Command| matches!(command.action, CommandAction::ListChats { .. });
     assert!(!commands.iter().any(|(_, command)| command.as_ref().is_ok_and(listing)), "its history comes unasked");
 }

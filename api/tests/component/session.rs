@@ -75,7 +75,7 @@ impl Session {
     /// The next command that is a send or what `wanted` says; others are done on the way.
     pub async fn next_command(&mut self, wanted: impl Fn(&CommandAction) -> bool) -> Command {
         eventually(SOON, "a command", async || {
-            for (offset, command) in self.relay.commands().await.map_err(|error| error.to_string())? {
+            for (offset, command) in self.relay.commands(Offset::START).await.map_err(|error| error.to_string())? {
                 self.relay.finish(offset).await.unwrap();
                 let command = command.unwrap();
                 if wanted(&command.action) {
@@ -92,7 +92,7 @@ impl Session {
     }
 
     pub async fn sends_waiting(&mut self) -> usize {
-        let commands = self.relay.commands().await.unwrap();
+        let commands = self.relay.commands(Offset::START).await.unwrap();
         let sends = commands
             .iter()
             .filter(|(_, command)| matches!(command.as_ref().unwrap().action, CommandAction::SendText { .. }));

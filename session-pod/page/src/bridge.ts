@@ -3,12 +3,14 @@ import { callTable } from './calls';
 import { dispatch } from './dispatch';
 import { EventLog } from './event-log';
 import { registerEvents } from './events';
+import { options } from './options';
 
 function install(): void {
-  const log = new EventLog();
+  const { life, patienceMs } = options();
+  const log = new EventLog(life);
   const table = callTable(log);
-  window.sessionBridge = { call: (method, argsJson) => dispatch(table, method, argsJson) };
-  registerEvents(log.emit);
+  window.sessionBridge = { life, call: (method, argsJson) => dispatch(table, method, argsJson) };
+  registerEvents(log.emit, patienceMs);
 }
 
 // A second bridge would number a second series of events; without wa-js there is nothing to bridge.

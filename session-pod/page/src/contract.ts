@@ -70,7 +70,7 @@ export interface Versions {
 export interface Events {
   /** wa-js is ready, on the QR page or logged in. */
   ready: Versions;
-  /** wa-js did not get ready in time; `missing` names the modules and finders that are not there. */
+  /** wa-js did not get ready in time, or without something that the bridge needs; `missing` names modules and finders. */
   outdated: Versions & { missing: string[] };
   /** Mode, info, authentication or account changed. */
   stream: Stream;
@@ -94,15 +94,43 @@ export interface Events {
 
 export type EventKind = keyof Events;
 
-/** `n` counts 1, 2, 3, … within one life of the page. */
-export type BridgeEvent = { [K in EventKind]: { n: number; kind: K; body: Events[K] } }[EventKind];
+/**
+ * `n` counts 1, 2, 3, … within one life of the page. `life` is the number that the session pod gave this one: what an
+ * earlier life said may reach the pod after the next has begun, and counts from 1 like it.
+ */
+export type BridgeEvent = { [K in EventKind]: { life: number; n: number; kind: K; body: Events[K] } }[EventKind];
+
+/** What the session pod sets as `window.sessionBridgeOptions` before it evaluates the bridge. */
+export interface Options {
+  /** Grows with every injection. */
+  life: number;
+  /** How long wa-js may take to get ready before the page is called outdated. */
+  patienceMs: number;
+}
+
+/** A message by what tells it from others. */
+export interface Known {
+  id: MessageId;
+  /** Seconds since 1970. */
+  timestamp: number;
+}
 
 /** The calls, their arguments and results. */
 export interface Calls {
-  /** `stream` is null until wa-js has found WhatsApp's modules. */
+  /**
+   * `stream` is null until wa-js has found WhatsApp's modules. `lastEvent` is the number of the newest event, `newest`
+   * the newest message of people in WhatsApp's own store: what the session pod should know, and can compare.
+   */
   state: {
     args: Record<string, never>;
-    ok: { ready: boolean; stream: Stream | null; qr: string | null; lastEvent: number };
+    ok: {
+      life: number;
+      ready: boolean;
+      stream: Stream | null;
+      qr: string | null;
+      lastEvent: number;
+      newest: Known | null;
+    };
   };
   /** The events after number `after`; error `gone` when the ring no longer holds them all. */
   resume: { args: { after: number }; ok: { events: BridgeEvent[] } };
@@ -149,5 +177,6 @@ export type Answer<M extends Method> =
 
 /** What the page offers the session pod as `window.sessionBridge`. */
 export interface SessionBridge {
+  readonly life: number;
   call(method: string, argsJson: string): Promise<string>;
 }

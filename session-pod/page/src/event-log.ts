@@ -12,6 +12,9 @@ export class EventLog {
   readonly #kept: BridgeEvent[] = [];
   #last = 0;
 
+  /** `life`: stands in every event. */
+  constructor(readonly life: number) {}
+
   /** Number of the newest event, 0 before the first. */
   get last(): number {
     return this.#last;
@@ -19,7 +22,7 @@ export class EventLog {
 
   readonly emit: Emit = (kind, body) => {
     this.#last += 1;
-    const event = { n: this.#last, kind, body } as BridgeEvent;
+    const event = { life: this.life, n: this.#last, kind, body } as BridgeEvent;
     this.#kept.push(event);
     if (this.#kept.length > KEPT) this.#kept.shift();
     try {

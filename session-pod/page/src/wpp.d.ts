@@ -156,6 +156,7 @@ interface Window {
   WPPConfig?: object;
   Debug?: { VERSION?: string };
   sessionBridge?: import('./contract').SessionBridge;
+  sessionBridgeOptions?: Partial<import('./contract').Options>;
   /** The CDP binding; absent until the session pod has added it. */
   sessionPodEmit?: (event: string) => void;
 }

@@ -68,6 +68,8 @@ describe('a life', () => {
     assert.equal(now.qr, code);
     assert.equal(now.ready, true);
     assert.equal(now.lastEvent, session.events.at(-1).n);
+    assert.equal(now.newest, null);
+    assert.deepEqual([now.life, ...new Set(session.events.map(({ life }) => life))], [1, 1]);
     assert.equal(await session.failure('chats', { limit: 10, groups: false }), 'not_ready');
     assert.equal(await session.failure('logout'), 'not_ready');
   });
@@ -103,6 +105,7 @@ describe('a life', () => {
     const seen = (await session.event('chat', (body) => body.chat.unread === 1)).chat;
     assert.deepEqual(seen, { id: ANA, name: 'Ana', isGroup: false, unread: 1, timestamp: message.timestamp, phone: '5511888888888', lid: null });
     assert.equal(session.all('message').length, 1);
+    assert.deepEqual((await session.call('state')).newest, { id, timestamp: message.timestamp });
   });
 
   test('a group message has its author, and its chat is the group', async () => {
@@ -359,7 +362,7 @@ describe('a life', () => {
   test('loaded while WhatsApp cannot be reached: that is a state of the stream and not an outdated page', async () => {
     await simulator.post(`/accounts/${PHONE}/disconnect`);
     await session.page.close();
-    session = await Session.open(browser, { before: session, patience: 2500 });
+    session = await Session.open(browser, { before: session, options: { patienceMs: 2500 } });
     await session.inject();
     const injected = Date.now();
     assert.equal((await session.event('stream', ({ mode }) => mode === 'OFFLINE')).authenticated, true);
@@ -455,7 +458,7 @@ describe('a page that wa-js does not know', () => {
   test('is reported as outdated, with what is missing', async () => {
     const simulator = await startSimulator(t);
     const browser = await startBrowser(t, simulator, await directory(t));
-    const session = await Session.open(browser, { path: '/?pause=100000', patience: 1000 });
+    const session = await Session.open(browser, { path: '/?pause=100000', options: { patienceMs: 1000 } });
     await session.injectNow();
     const { missing, waJs } = await session.event('outdated');
     assert.equal(waJs, '4.6.0');

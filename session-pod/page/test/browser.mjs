@@ -81,16 +81,14 @@ export async function startBrowser(t, simulator, profile) {
   return browser;
 }
 
-/** How long the bridge waits for wa-js before it reports `outdated`. */
-const BRIDGE_PATIENCE_MS = 60_000;
-
 /** One page of WhatsApp, and what came out of it. */
 export class Session {
   events = [];
 
-  /** `before`: an earlier session whose `problems` and `requests` this one continues. `patience`: the bridge's own, shortened. */
-  static async open(browser, { path = '/', before, patience } = {}) {
+  /** `before`: an earlier session whose `problems` and `requests` this one continues. `options`: the bridge's. */
+  static async open(browser, { path = '/', before, options = { life: 1 } } = {}) {
     const session = new Session();
+    session.options = options;
     session.problems = before?.problems ?? [];
     session.requests = before?.requests ?? [];
     session.page = await browser.newPage();
@@ -98,7 +96,6 @@ export class Session {
     session.page.on('console', (message) => message.type() === 'error' && session.problems.push(message.text()));
     session.page.on('pageerror', (error) => session.problems.push(String(error)));
     await session.page.exposeFunction('sessionPodEmit', (text) => session.events.push(JSON.parse(text)));
-    if (patience) await session.page.evaluateOnNewDocument(shorten, BRIDGE_PATIENCE_MS, patience);
     await session.page.goto(`https://web.whatsapp.com${path}`);
     return session;
   }
@@ -125,6 +122,7 @@ export class Session {
   async injectNow() {
     await this.page.evaluate(script.prelude);
     await this.page.evaluate(`if (!window.WPP) { ${script['wa-js']} }`);
+    await this.page.evaluate((options) => (window.sessionBridgeOptions ??= options), this.options);
     await this.page.evaluate(`if (!window.sessionBridge) { ${script.bridge} }`);
   }
 
@@ -166,8 +164,3 @@ export class Session {
   }
 }
 
-/** Runs in the page: makes one particular waiting time shorter. */
-function shorten(long, short) {
-  const original = window.setTimeout;
-  window.setTimeout = (work, wait, ...args) => original(work, wait === long ? short : wait, ...args);
-}

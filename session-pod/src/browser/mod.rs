@@ -6,3 +6,4 @@ pub mod page;
 pub mod process;
 pub mod profile;
 pub mod reaper;
+pub mod set_aside;

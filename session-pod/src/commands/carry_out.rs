@@ -74,6 +74,6 @@ fn ended<T>(result: &Result<T, EngineError>) -> Option<Outcome> {
         Err(EngineError::Unintelligible(_) | EngineError::Gone) => {
             Some(Outcome::Failed { reason: "internal".to_owned() })
         }
-        Err(EngineError::NotReady | EngineError::Timeout) => None,
+        Err(EngineError::NotReady | EngineError::Timeout | EngineError::Silent) => None,
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn judge(command: &Command, state: S, begun: bool, now: Timestamp) ->
     let expired = now >= command.deadline;
     match &command.action {
         CommandAction::SendText { .. } if expired && begun => match state {
-            S::Connected => Verdict::LookUp,
+            S::Connected | S::Deaf => Verdict::LookUp,
             _ if now < command.deadline.saturating_add(LOOK_UP).unwrap_or(Timestamp::MAX) => Verdict::Wait,
             _ => Verdict::End(Outcome::Unknown),
         },
@@ -34,12 +34,12 @@ pub(super) fn judge(command: &Command, state: S, begun: bool, now: Timestamp) ->
         CommandAction::SendText { .. } | CommandAction::ListChats { .. } => when_connected(state),
         CommandAction::RefreshQr => match state {
             S::AwaitingLink | S::QrIdle | S::Conflict | S::LoggedOut | S::Banned | S::Outdated => Verdict::Run,
-            S::Syncing | S::Connected | S::Reconnecting => failed("already_linked"),
+            S::Syncing | S::Connected | S::Reconnecting | S::Deaf => failed("already_linked"),
             // Whether the link still stands is known in a moment.
             S::Starting | S::Loading | S::Stopping => Verdict::Wait,
         },
         CommandAction::Logout => match state {
-            S::Syncing | S::Connected | S::Reconnecting | S::Conflict => Verdict::Run,
+            S::Syncing | S::Connected | S::Reconnecting | S::Deaf | S::Conflict => Verdict::Run,
             S::AwaitingLink | S::QrIdle | S::LoggedOut | S::Banned => failed("not_linked"),
             S::Starting | S::Loading | S::Outdated | S::Stopping => Verdict::Wait,
         },
@@ -48,7 +48,8 @@ pub(super) fn judge(command: &Command, state: S, begun: bool, now: Timestamp) ->
 
 fn when_connected(state: S) -> Verdict {
     match state {
-        S::Connected => Verdict::Run,
+        // A page that does not tell what it gets still does what it is told.
+        S::Connected | S::Deaf => Verdict::Run,
         S::AwaitingLink | S::QrIdle | S::LoggedOut | S::Banned => failed("not_linked"),
         S::Starting | S::Loading | S::Syncing | S::Reconnecting | S::Conflict | S::Outdated | S::Stopping => {
             Verdict::Wait

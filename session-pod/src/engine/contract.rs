@@ -33,7 +33,10 @@ pub(super) struct Versions {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Outdated {
+    pub(super) wa_js: String,
+    pub(super) whatsapp_web: Option<String>,
     pub(super) missing: Vec<String>,
 }
 
@@ -150,9 +153,27 @@ pub(super) struct Failure {
 #[derive(Debug, Serialize)]
 pub(super) struct Nothing {}
 
+/// What the bridge is told before it begins.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Options {
+    pub(super) life: u64,
+    pub(super) patience_ms: u64,
+}
+
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct State {
+    pub(super) life: u64,
     pub(super) stream: Option<Stream>,
+    pub(super) last_event: u64,
+    pub(super) newest: Option<Known>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Known {
+    pub(super) id: String,
+    pub(super) timestamp: f64,
 }
 
 #[derive(Debug, Serialize)]

@@ -20,11 +20,16 @@ pub(super) struct Unusable {
 pub(super) fn event(event: PageEvent) -> Result<Option<EngineEvent>, Unusable> {
     Ok(Some(match event {
         PageEvent::Ready(versions) => EngineEvent::Ready(EngineVersions {
-            browser: None,
             whatsapp_web: versions.whatsapp_web,
             wa_js: Some(versions.wa_js),
+            ..EngineVersions::default()
         }),
-        PageEvent::Outdated(outdated) => EngineEvent::Outdated(outdated.missing),
+        PageEvent::Outdated(outdated) => EngineEvent::Outdated(EngineVersions {
+            whatsapp_web: outdated.whatsapp_web,
+            wa_js: Some(outdated.wa_js),
+            missing: outdated.missing.iter().take(MISSING).map(|name| word(name)).collect(),
+            ..EngineVersions::default()
+        }),
         PageEvent::Stream(snapshot) => stream(snapshot),
         PageEvent::Qr(qr) => EngineEvent::Code(qr.code.map(|text| CodeText { kind: LinkKind::Qr, text })),
         PageEvent::PairingCode(code) => {
@@ -55,6 +60,19 @@ fn word(text: &str) -> String {
     let fits = text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
     let digits = text.chars().filter(char::is_ascii_digit).count();
     if fits && digits < 6 { text.to_owned() } else { "(other)".to_owned() }
+}
+
+/// Names of missing modules that are told. The bridge needs fewer than 20 in all.
+const MISSING: usize = 20;
+
+/// Whether an event of the page's last life still counts in the next: it tells what happened, not how the page stands.
+pub(super) const fn is_lasting(event: &EngineEvent) -> bool {
+    matches!(event, EngineEvent::Message(_) | EngineEvent::Ack(_) | EngineEvent::Chat(_))
+}
+
+/// The newest message in the page's store.
+pub(super) fn newest(known: &contract::Known) -> Option<EngineEvent> {
+    Some(EngineEvent::Newest { id: known.id.parse().ok()?, sent_at: seconds(known.timestamp)? })
 }
 
 /// Where the page stands. Mode and info are WhatsApp's own words; those that come one day and are unknown here change
@@ -196,6 +214,16 @@ mod tests {
     fn events_without_content_are_read_and_those_of_a_newer_page_are_told_apart() {
         assert!(serde_json::from_value::<PageEvent>(json!({"n": 1, "kind": "story", "body": {"x": 1}})).is_err());
         assert_eq!(read(json!({"n": 1, "kind": "qrIdle", "body": {}})), Ok(Some(EngineEvent::CodesPaused)));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_bounded() {
+        let missing: Vec<_> = (0..100).map(|_| "WPP.whatsapp.MsgStore").chain(["5511999999999"]).collect();
+        let body = json!({"waJs": "4.6.0", "whatsappWeb": null, "missing": missing});
+        let Ok(Some(EngineEvent::Outdated(versions))) = read(json!({"n": 1, "kind": "outdated", "body": body})) else {
+            panic!("outdated")
+        };
+        assert_eq!((versions.missing.len(), versions.missing[0].as_str()), (MISSING, "WPP.whatsapp.MsgStore"));
     }
 
     #[test]

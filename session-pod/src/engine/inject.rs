@@ -1,5 +1,6 @@
 //! Keeps WhatsApp's page loaded and our scripts in it: looks again and again, and whenever the page has begun a new life
-//! (a reload of its own, a crash, an update) waits for WhatsApp's modules to settle and injects anew.
+//! (a reload of its own, a crash, an update) waits for WhatsApp's modules to settle and injects anew. Asks the bridge
+//! where it stands, which finds what no event has told, and notices when the page does not answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,10 @@ use serde::Deserialize;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+use super::EngineError;
+use super::contract::{Options, State};
 use super::scripts::Scripts;
+use super::web::Bridge;
 use crate::browser::cdp::CallError;
 use crate::browser::page::Page;
 
@@ -22,13 +26,20 @@ const LOOK: Duration = Duration::from_secs(5);
 const LOOK_DEADLINE: Duration = Duration::from_secs(10);
 const LATE_LOOKS: u32 = 3;
 
+/// Between two questions to the bridge where it stands. It tells of changes by itself.
+const ASK: Duration = Duration::from_secs(10);
+/// Questions without any answer after which the page counts as hung: 10 s until the first, 8 s each, 5 s between.
+const UNANSWERED: u32 = 2;
+
 /// Between two questions whether WhatsApp's modules are there.
 const PROBE: Duration = Duration::from_millis(250);
 /// Their number must not have changed for so long. wa-js itself waits 0.75 s, which is too little when an unrelated
 /// module comes first.
 const SETTLED: Duration = Duration::from_secs(2);
-/// Then it is tried with what is there: a module may have been renamed, and wa-js knows better than our list.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Times the patience that modules may come, one after the other: a slow proxy is not a page that has changed.
+const LONGEST: u32 = 6;
+/// Times the patience that wa-js has to get ready, when it has been injected.
+const READY: u32 = 2;
 
 /// wa-js is half a megabyte, compiled on a busy core.
 const INJECTION: Duration = Duration::from_secs(30);
@@ -37,10 +48,12 @@ const INJECTION: Duration = Duration::from_secs(30);
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 /// What the keeper tells.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Note {
-    /// A new life of the page begins; its events are numbered from 1.
-    Loading,
+    /// A new life of the page begins, which has this number; its events are numbered from 1.
+    Loading(u64),
+    /// Where the page stands.
+    State(State),
     /// The page cannot be loaded.
     Unreachable,
     /// The page does not answer any more.
@@ -50,10 +63,11 @@ pub(super) enum Note {
 #[derive(Deserialize)]
 struct Whereabouts {
     origin: String,
-    bridge: bool,
+    /// Of the bridge in the page; 0 when there is none.
+    life: u64,
 }
 
-const WHERE: &str = "JSON.stringify({ origin: location.origin, bridge: !!window.sessionBridge })";
+const WHERE: &str = "JSON.stringify({ origin: location.origin, life: window.sessionBridge?.life ?? 0 })";
 
 #[derive(Deserialize, PartialEq, Eq)]
 struct Modules {
@@ -70,45 +84,95 @@ pub(super) struct Keeper {
     pub(super) wake: Arc<Notify>,
     /// The jitter of the next retry, from 0 to 1.
     pub(super) fraction: fn() -> f64,
+    /// Without any new module for so long, it is tried with what is there: a module may have been renamed, and wa-js
+    /// knows better than our list.
+    pub(super) patience: Duration,
+}
+
+/// What the keeper remembers from one look to the next.
+struct Watch {
+    /// The number of the page's life. Grows with every injection.
+    life: u64,
+    /// Looks in a row that came too late.
+    late: u32,
+    /// Questions in a row without any answer.
+    unanswered: u32,
+    asked: Instant,
+    retry: Duration,
 }
 
 impl Keeper {
-    /// Runs until the page is hung or nobody listens any more.
+    /// Runs until nobody listens any more.
     pub(super) async fn run(self) {
-        let (mut late, mut retry) = (0, RETRY.0);
+        let mut watch = Watch { life: 0, late: 0, unanswered: 0, asked: Instant::now(), retry: RETRY.0 };
         while !self.notes.is_closed() {
-            let pause = match self.look().await {
-                Ok(place) if place.origin != ORIGIN => {
-                    if self.load().await {
-                        retry = RETRY.0;
-                        continue;
-                    }
-                    let pause = retry.mul_f64(0.5 + (self.fraction)() / 2.0);
-                    retry = (retry * 2).min(RETRY.1);
-                    pause
-                }
-                Ok(place) => {
-                    (late, retry) = (0, RETRY.0);
-                    if !place.bridge {
-                        self.inject().await;
-                    }
-                    LOOK
-                }
-                Err(CallError::Timeout(_)) => {
-                    late += 1;
-                    if late >= LATE_LOOKS {
-                        let _ = self.notes.send(Note::Hangs).await;
-                        // The page's next life is a reload or another browser.
-                        late = 0;
-                    }
-                    PROBE
-                }
-                // The document changed under the question, or the renderer is gone, which others notice.
-                Err(_) => PROBE,
-            };
+            let pause = self.turn(&mut watch).await;
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.wake.notified() => {}
+            }
+        }
+    }
+
+    /// One look, and what follows from it. Gives the pause until the next.
+    async fn turn(&self, watch: &mut Watch) -> Duration {
+        match self.look().await {
+            Ok(place) if place.origin != ORIGIN => {
+                if self.load().await {
+                    watch.retry = RETRY.0;
+                    return Duration::ZERO;
+                }
+                let pause = watch.retry.mul_f64(0.5 + (self.fraction)() / 2.0);
+                watch.retry = (watch.retry * 2).min(RETRY.1);
+                pause
+            }
+            Ok(place) => {
+                (watch.late, watch.retry) = (0, RETRY.0);
+                if place.life == 0 || place.life != watch.life {
+                    watch.life = watch.life.saturating_add(1);
+                    watch.unanswered = 0;
+                    self.inject(watch.life).await;
+                    watch.asked = Instant::now();
+                } else if watch.asked.elapsed() >= ASK || watch.unanswered > 0 {
+                    self.ask(watch).await;
+                }
+                LOOK
+            }
+            Err(CallError::Timeout(_)) => {
+                watch.late += 1;
+                if watch.late >= LATE_LOOKS {
+                    // The page's next life is a reload or another browser.
+                    watch.late = 0;
+                    let _ = self.notes.send(Note::Hangs).await;
+                }
+                PROBE
+            }
+            // The document changed under the question, or the renderer is gone, which others notice.
+            Err(_) => PROBE,
+        }
+    }
+
+    /// Asks the bridge where it stands. A page whose scripts run and whose bridge is silent hangs like one that does not
+    /// answer at all: nothing can be sent through it.
+    async fn ask(&self, watch: &mut Watch) {
+        watch.asked = Instant::now();
+        match Bridge(&self.page).state().await {
+            Ok(state) => {
+                watch.unanswered = 0;
+                let _ = self.notes.send(Note::State(state)).await;
+            }
+            Err(EngineError::Silent) => {
+                watch.unanswered += 1;
+                tracing::warn!(times = watch.unanswered, "the bridge does not answer");
+                if watch.unanswered >= UNANSWERED {
+                    watch.unanswered = 0;
+                    let _ = self.notes.send(Note::Hangs).await;
+                }
+            }
+            // An answer, if not the wanted one.
+            Err(error) => {
+                watch.unanswered = 0;
+                tracing::debug!(%error, "the page did not say where it stands");
             }
         }
     }
@@ -134,8 +198,9 @@ impl Keeper {
 
     /// Waits until WhatsApp's modules have settled and injects. Gives up without a word when the document changes
     /// meanwhile: the next look begins anew.
-    async fn inject(&self) {
-        if self.notes.send(Note::Loading).await.is_err() {
+    async fn inject(&self, life: u64) {
+        // Before the bridge can say anything.
+        if self.notes.send(Note::Loading(life)).await.is_err() {
             return;
         }
         let started = Instant::now();
@@ -143,8 +208,8 @@ impl Keeper {
             tracing::debug!(%error, "the page changed while it settled");
             return;
         }
-        match self.evaluate_all().await {
-            Ok(()) => tracing::info!(after_ms = started.elapsed().as_millis(), "scripts injected"),
+        match self.evaluate_all(life).await {
+            Ok(()) => tracing::info!(life, after_ms = started.elapsed().as_millis(), "scripts injected"),
             Err(error) => tracing::warn!(%error, "scripts not injected"),
         }
     }
@@ -152,7 +217,7 @@ impl Keeper {
     async fn settle(&self) -> Result<(), CallError> {
         let begin = Instant::now();
         let (mut seen, mut since) = (None, begin);
-        while begin.elapsed() < PATIENCE {
+        while since.elapsed() < self.patience && begin.elapsed() < self.patience.saturating_mul(LONGEST) {
             let answer = self.page.evaluate("probe", &self.scripts.probe, LOOK_DEADLINE).await?;
             let now: Option<Modules> = serde_json::from_str(answer.as_str().unwrap_or_default()).ok();
             if now != seen {
@@ -169,12 +234,18 @@ impl Keeper {
         Ok(())
     }
 
-    async fn evaluate_all(&self) -> Result<(), CallError> {
+    async fn evaluate_all(&self, life: u64) -> Result<(), CallError> {
         let there = self.page.evaluate("wa-js", "!!window.WPP", LOOK_DEADLINE).await?;
         if there.as_bool() != Some(true) {
             self.page.evaluate("prelude.js", &self.scripts.prelude, INJECTION).await?;
             self.page.evaluate("wa-js.js", &self.scripts.wa_js, INJECTION).await?;
         }
-        self.page.evaluate("bridge.js", &self.scripts.bridge, INJECTION).await.map(drop)
+        let patience = self.patience.saturating_mul(READY).as_millis();
+        let options = Options { life, patience_ms: u64::try_from(patience).unwrap_or(u64::MAX) };
+        let options = serde_json::to_string(&options)
+            .map_err(|_| CallError::Failed("bridge.js", "options are not JSON".to_owned()))?;
+        // Together, so that no document gets a bridge without its number.
+        let script = format!("window.sessionBridgeOptions = {options};\n{}", self.scripts.bridge);
+        self.page.evaluate("bridge.js", &script, INJECTION).await.map(drop)
     }
 }

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::contract::PageEvent;
+use super::contract::{PageEvent, State};
 use super::inject::{Keeper, Note};
 use super::scripts::Scripts;
 use super::sequence::{Place, Sequence};
@@ -132,6 +132,7 @@ impl Life {
             notes: sender,
             wake: wake.clone(),
             fraction: runtime::ambient::random_fraction,
+            patience: self.settings.patience,
         };
         let keeper = tokio::spawn(keeper.run().in_current_span());
         let sequence = Sequence::default();
@@ -139,8 +140,8 @@ impl Life {
         Ok((process, running))
     }
 
-    /// Carries events until the browser is gone. Notes come before what the page says, so that the numbers of a new
-    /// life are not taken for those of the old one.
+    /// Carries events until the browser is gone. What the page said comes before the keeper's notes, so that little of
+    /// an old life is left when the next begins; what is left nevertheless is told by its number.
     async fn carry(&self, process: &mut Process, running: &mut Running) {
         loop {
             tokio::select! {
@@ -160,12 +161,18 @@ impl Life {
                         self.tell(EngineEvent::PageCrashed).await;
                     }
                 }
+                emitted = running.emitted.next() => {
+                    let Some(emitted) = emitted else { return };
+                    if let Ok(value) = serde_json::from_str(&emitted.payload) {
+                        self.take(running, value).await;
+                    } else {
+                        unreadable("json");
+                    }
+                }
                 note = running.notes.recv() => match note {
                     None => return,
-                    Some(Note::Loading) => {
-                        running.sequence.restart();
-                        self.tell(EngineEvent::Loading).await;
-                    }
+                    Some(Note::Loading(life)) => self.begin(running, life).await,
+                    Some(Note::State(state)) => self.compare(running, state).await,
                     Some(Note::Unreachable) => self.tell(EngineEvent::Unreachable).await,
                     Some(Note::Hangs) => {
                         self.unhang(running).await;
@@ -178,14 +185,6 @@ impl Life {
                     let Some(navigation) = navigation else { return };
                     if navigation.frame.parent_id.is_none() {
                         running.wake.notify_one();
-                    }
-                }
-                emitted = running.emitted.next() => {
-                    let Some(emitted) = emitted else { return };
-                    if let Ok(value) = serde_json::from_str(&emitted.payload) {
-                        self.take(running, value).await;
-                    } else {
-                        unreadable("json");
                     }
                 }
             }
@@ -211,15 +210,25 @@ impl Life {
         }
     }
 
+    /// A life of the page begins, unless it has.
+    async fn begin(&self, running: &mut Running, life: u64) {
+        if running.sequence.begin(life) {
+            self.tell(EngineEvent::Loading).await;
+        }
+    }
+
     async fn take(&self, running: &mut Running, event: serde_json::Value) {
-        let Some(n) = event.get("n").and_then(serde_json::Value::as_u64) else { return unreadable("number") };
-        match running.sequence.place(n) {
+        let (Some(life), Some(n)) = (number(&event, "life"), number(&event, "n")) else { return unreadable("number") };
+        // It may come before its keeper's note.
+        self.begin(running, life).await;
+        match running.sequence.place(life, n) {
             Place::Seen => {}
+            Place::Late => self.pass_late(event).await,
             Place::Next => self.pass(event).await,
             Place::Gap { after } => {
                 tracing::warn!(after, next = n, "events of the page are missing");
                 self.fill(running, after, n).await;
-                if running.sequence.place(n) == Place::Next {
+                if running.sequence.place(life, n) == Place::Next {
                     self.pass(event).await;
                 }
             }
@@ -230,8 +239,9 @@ impl Life {
     async fn fill(&self, running: &mut Running, after: u64, next: u64) {
         let missing = Bridge(&running.page).resume(after).await.unwrap_or_default();
         for event in missing {
-            let number = event.get("n").and_then(serde_json::Value::as_u64).unwrap_or(0);
-            if number < next && running.sequence.place(number) == Place::Next {
+            let (life, n) = (number(&event, "life").unwrap_or(0), number(&event, "n").unwrap_or(0));
+            let ours = running.sequence.is_now(life) && n < next;
+            if ours && running.sequence.place(life, n) == Place::Next {
                 self.pass(event).await;
             }
         }
@@ -242,21 +252,71 @@ impl Life {
         }
     }
 
+    /// What the page answers when it is asked. It is as old as its last event: with one more heard since, it is out of
+    /// date, and with one fewer, that one is fetched.
+    async fn compare(&self, running: &mut Running, state: State) {
+        if !running.sequence.is_now(state.life) {
+            return;
+        }
+        if running.sequence.behind(state.last_event) {
+            tracing::warn!(
+                after = running.sequence.last(),
+                last = state.last_event,
+                "events of the page did not arrive"
+            );
+            self.fill(running, running.sequence.last(), state.last_event.saturating_add(1)).await;
+        }
+        if running.sequence.last() != state.last_event {
+            return;
+        }
+        if let Some(stream) = state.stream {
+            self.tell(decode::stream(stream)).await;
+        }
+        if let Some(newest) = state.newest.as_ref().and_then(decode::newest) {
+            self.tell(newest).await;
+        }
+    }
+
     async fn pass(&self, event: serde_json::Value) {
-        match PageEvent::deserialize(event).map(decode::event) {
-            Ok(Ok(Some(event))) => self.tell(event).await,
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "an event of the page is of no use");
-                unreadable("field");
-            }
-            Err(_) => unreadable("body"),
+        if let Some(event) = read(event) {
+            self.tell(event).await;
+        }
+    }
+
+    /// What an earlier life of the page said and only now arrives: what happened has happened, but how that page stood
+    /// must not be taken for how this one stands.
+    async fn pass_late(&self, event: serde_json::Value) {
+        let event = read(event).filter(decode::is_lasting);
+        let kept = if event.is_some() { "kept" } else { "dropped" };
+        metrics::counter!("whatsapp_session_late_events_total", "result" => kept).increment(1);
+        if let Some(event) = event {
+            self.tell(event).await;
         }
     }
 
     async fn tell(&self, event: EngineEvent) {
         // Fails only when nobody wants to know any more.
         let _ = self.events.send(event).await;
+    }
+}
+
+fn number(event: &serde_json::Value, name: &str) -> Option<u64> {
+    event.get(name).and_then(serde_json::Value::as_u64)
+}
+
+/// The event, if it means something.
+fn read(event: serde_json::Value) -> Option<EngineEvent> {
+    match PageEvent::deserialize(event).map(decode::event) {
+        Ok(Ok(event)) => event,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "an event of the page is of no use");
+            unreadable("field");
+            None
+        }
+        Err(_) => {
+            unreadable("body");
+            None
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod web;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use relay::{Account, Ack, Chat, ChatId, EngineVersions, Message, MessageId};
 use tokio::sync::mpsc;
 
@@ -32,8 +33,8 @@ pub enum EngineEvent {
     Ready(EngineVersions),
     /// The page cannot be loaded; it is tried again.
     Unreachable,
-    /// The page and the scripts do not fit together; what is missing is named.
-    Outdated(Vec<String>),
+    /// The page and the scripts do not fit together; what is missing is named in the versions.
+    Outdated(EngineVersions),
     /// Where it stands with WhatsApp, and whose account it is.
     Stream {
         /// Nothing when what the page says has no meaning for the session.
@@ -47,6 +48,13 @@ pub enum EngineEvent {
     CodesPaused,
     /// A pairing code could not be made.
     CodeFailed,
+    /// The newest message in the page's own store. An event has told of it, or will in a moment, or the page is deaf.
+    Newest {
+        /// Under WhatsApp's id.
+        id: MessageId,
+        /// By WhatsApp's clock.
+        sent_at: Timestamp,
+    },
     /// A message came in or was sent.
     Message(Message),
     /// A message of the account got further.
@@ -59,7 +67,7 @@ pub enum EngineEvent {
     Banned,
     /// Events were lost: what is in the page's store must be compared.
     Missed,
-    /// The page died or hangs.
+    /// The page died, or does not answer any more.
     PageCrashed,
     /// The browser ended or could not be started. Nothing comes after this.
     Lost,
@@ -92,6 +100,9 @@ pub enum EngineError {
     /// No answer in time: nobody knows whether it was done.
     #[error("no answer in time")]
     Timeout,
+    /// Not even a word that it takes too long. As with [`Self::Timeout`], nobody knows.
+    #[error("no answer at all")]
+    Silent,
     /// Refused for good; a stable `snake_case` word says why.
     #[error("refused: {0}")]
     Refused(&'static str),
@@ -121,8 +132,9 @@ pub trait Engine: Send + Sync + 'static {
     async fn stop(&self, pace: Pace);
     /// Loads the page anew.
     async fn reload(&self) -> Result<(), EngineError>;
-    /// Asks where it stands. An answer proves that the page lives.
-    async fn health(&self) -> Result<EngineEvent, EngineError>;
+    /// Puts what it knows of its login aside, where a person still finds it, and begins as one that was never linked.
+    /// It must not run.
+    async fn set_aside(&self) -> std::io::Result<()>;
 
     /// Sends a text under the chosen id, once however often it is called. Gives the id that WhatsApp uses for it.
     async fn send_text(&self, id: &MessageId, chat: &ChatId, text: &str) -> Result<MessageId, EngineError>;

@@ -32,8 +32,8 @@ impl Engine for Scripted {
         Err(EngineError::NotReady)
     }
 
-    async fn health(&self) -> Result<EngineEvent, EngineError> {
-        Err(EngineError::NotReady)
+    async fn set_aside(&self) -> std::io::Result<()> {
+        Ok(())
     }
 
     async fn send_text(&self, _: &MessageId, _: &ChatId, _: &str) -> Result<MessageId, EngineError> {

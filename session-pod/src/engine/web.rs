@@ -17,6 +17,7 @@ use super::scripts::Scripts;
 use super::{Engine, EngineError, EngineEvent, Pace, decode};
 use crate::browser::page::Page;
 use crate::browser::reaper::Children;
+use crate::browser::set_aside;
 use crate::session::CodeText;
 use crate::settings::{BrowserSettings, Linking};
 
@@ -117,10 +118,9 @@ impl Engine for WebEngine {
         self.slot.get()?.reload().await.map_err(|_| EngineError::Timeout)
     }
 
-    async fn health(&self) -> Result<EngineEvent, EngineError> {
-        let page = self.slot.get()?;
-        let state: contract::State = Bridge(&page).call("state", &contract::Nothing {}, QUICK_CALL).await?;
-        state.stream.map(decode::stream).ok_or(EngineError::NotReady)
+    async fn set_aside(&self) -> std::io::Result<()> {
+        let (profile, now) = (self.settings.profile.clone(), runtime::ambient::now());
+        tokio::task::spawn_blocking(move || set_aside::set_aside(&profile, now)).await.map_err(std::io::Error::other)?
     }
 
     async fn send_text(&self, id: &MessageId, chat: &ChatId, text: &str) -> Result<MessageId, EngineError> {
@@ -206,6 +206,11 @@ impl Bridge<'_> {
         Ok(resumed.events)
     }
 
+    /// Where the page stands.
+    pub(super) async fn state(&self) -> Result<contract::State, EngineError> {
+        self.call("state", &contract::Nothing {}, QUICK_CALL).await
+    }
+
     async fn call<A: Serialize, T: DeserializeOwned>(
         &self,
         method: &'static str,
@@ -234,7 +239,7 @@ impl Bridge<'_> {
         // Whatever went wrong on the way, nobody knows whether the page did it.
         let value = self.0.evaluate(method, &expression, deadline).await.map_err(|error| {
             tracing::debug!(%error, "no answer of the bridge");
-            EngineError::Timeout
+            EngineError::Silent
         })?;
         let Some(text) = value.as_str() else { return Err(EngineError::NotReady) };
         match serde_json::from_str(text).map_err(unintelligible)? {

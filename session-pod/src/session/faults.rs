@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 /// A fault that comes this long after the one before it is the first of a new series.
-const QUIET: SignedDuration = SignedDuration::from_mins(10);
+pub(super) const QUIET: SignedDuration = SignedDuration::from_mins(10);
 
 /// Faults of a series after which the container is given up: the pauses before (1, 2, 4, 8, 16 s) and the starts
 /// between them took about a minute and a half.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use relay::{LinkKind, SessionState as S};
 
-use super::faults::Remedy;
+use super::faults::{QUIET, Remedy};
 use super::{CodeText, Effect, Link, Phase, Reason, Session, Signal};
 
 impl Session {
@@ -17,15 +17,17 @@ impl Session {
             Signal::Stream(phase) => self.stream(phase),
             Signal::Code(code) => self.code_came(code, now),
             Signal::CodeGone => self.code_gone(),
-            Signal::CodesPaused => self.codes_end(None),
-            Signal::CodeFailed => self.codes_end(Some(Reason::CodeFailed)),
+            Signal::CodesPaused => self.codes_end(Reason::CodesUnused),
+            Signal::CodeFailed => self.codes_end(Reason::CodeFailed),
             Signal::LinkAsked => self.link_asked(now),
             Signal::LinkRemoved(reason) => self.link_removed(reason),
             Signal::Banned => self.enter(S::Banned, Some(Reason::AccountBanned)),
+            Signal::Deaf => self.deaf(now),
+            Signal::Heard => self.heard(),
             Signal::PageCrashed => self.page_crashed(now),
             Signal::BrowserLost => self.browser_lost(now),
             Signal::Stop => {
-                self.enter(S::Stopping, None);
+                self.enter(S::Stopping, Some(Reason::StopAsked));
                 vec![Effect::End]
             }
         }
@@ -52,7 +54,8 @@ impl Session {
                 // An ordinary load needs no reason.
                 self.enter(S::Loading, Some(reason).filter(|reason| *reason != Reason::PageReloaded))
             }
-            S::Syncing | S::Connected | S::Conflict => self.enter(S::Reconnecting, Some(reason)),
+            S::Deaf if reason == Reason::PageReloaded => self.enter(S::Reconnecting, Some(Reason::EventsMissing)),
+            S::Syncing | S::Connected | S::Deaf | S::Conflict => self.enter(S::Reconnecting, Some(reason)),
             S::Reconnecting if reason != Reason::PageReloaded => self.enter(S::Reconnecting, Some(reason)),
             // The reason for which the browser or the page went stays until the stream is back.
             S::Reconnecting | S::LoggedOut | S::Banned | S::Stopping => Vec::new(),
@@ -80,8 +83,16 @@ impl Session {
         vec![Effect::Reload]
     }
 
+    /// A phase that is told again is no news: it must not lead out of what was learned since it began, a ban or deafness.
     fn stream(&mut self, phase: Phase) -> Vec<Effect> {
+        if self.phase == Some(phase) {
+            return Vec::new();
+        }
         self.phase = Some(phase);
+        // What a page that does not fit says of its stream, as long as it is not ready, makes it fit no better.
+        if self.reason == Some(Reason::ModulesMissing) && !self.ready {
+            return Vec::new();
+        }
         self.settle()
     }
 
@@ -94,7 +105,7 @@ impl Session {
             None | Some(Phase::Unlinked | Phase::Up) => Vec::new(),
             Some(Phase::Syncing) => self.linked(S::Syncing, None),
             Some(Phase::Down) => self.linked(S::Reconnecting, Some(Reason::StreamLost)),
-            Some(Phase::Conflict) => self.linked(S::Conflict, None),
+            Some(Phase::Conflict) => self.linked(S::Conflict, Some(Reason::OpenedElsewhere)),
             Some(Phase::AccountBlocked) => self.enter(S::Banned, Some(Reason::AccountBanned)),
             Some(Phase::VersionRefused) => self.enter(S::Outdated, Some(Reason::VersionRefused)),
             Some(Phase::ProxyBlocked) if self.link == Link::Linked => {
@@ -153,28 +164,33 @@ impl Session {
         Vec::new()
     }
 
-    fn codes_end(&mut self, reason: Option<Reason>) -> Vec<Effect> {
+    fn codes_end(&mut self, reason: Reason) -> Vec<Effect> {
         match self.state {
-            S::Loading | S::AwaitingLink | S::QrIdle if self.link == Link::Open => self.enter(S::QrIdle, reason),
+            S::Loading | S::AwaitingLink | S::QrIdle if self.link == Link::Open => self.enter(S::QrIdle, Some(reason)),
             _ => Vec::new(),
         }
     }
 
     fn link_asked(&mut self, now: Timestamp) -> Vec<Effect> {
         match self.state {
-            S::Starting | S::Syncing | S::Connected | S::Reconnecting | S::Stopping => Vec::new(),
+            S::Starting | S::Syncing | S::Connected | S::Reconnecting | S::Deaf | S::Stopping => Vec::new(),
             // The page is about to tell whether the link still stands.
             S::Loading if self.link == Link::Linked => Vec::new(),
             // Whoever starts a session and asks for a code at once means the one that the start makes.
             S::AwaitingLink if self.codes.is_new(now) => Vec::new(),
-            S::Loading | S::AwaitingLink | S::QrIdle => {
-                self.link = Link::Open;
-                self.new_series()
+            S::Loading | S::AwaitingLink | S::QrIdle if self.link == Link::Open => self.new_series(),
+            // The link may have outlived the ban. Only the page knows.
+            S::Banned if self.link == Link::Linked => {
+                self.enter(S::Reconnecting, Some(Reason::LinkAsked));
+                self.reload()
             }
-            S::LoggedOut | S::Banned => {
+            // Only now does the old profile go: until somebody decides, a wrong word of the page has destroyed nothing.
+            S::Loading | S::AwaitingLink | S::QrIdle | S::LoggedOut | S::Banned => {
                 self.link = Link::Open;
-                self.enter(S::Loading, Some(Reason::LinkAsked));
-                self.new_series()
+                self.codes.restart();
+                self.forget_page();
+                self.enter(S::Starting, Some(Reason::LinkAsked));
+                vec![Effect::Renew]
             }
             // A person wants the session here: now taking it over is not fighting.
             S::Conflict => {
@@ -210,6 +226,26 @@ impl Session {
         match self.state {
             S::Banned => Vec::new(),
             _ => self.enter(S::LoggedOut, Some(reason)),
+        }
+    }
+
+    /// Once, the page is loaded anew: its listeners are lost, and the comparison that follows tells what they missed. If
+    /// that did not help, another reload would not either: then its store is read again and again, which is late but
+    /// complete, and people see why.
+    fn deaf(&mut self, now: Timestamp) -> Vec<Effect> {
+        let first = self.deaf_at.is_none_or(|last| now.duration_since(last) > QUIET);
+        match self.state {
+            S::Connected | S::Deaf => self.deaf_at = Some(now),
+            _ => return Vec::new(),
+        }
+        self.enter(S::Deaf, Some(Reason::EventsMissing));
+        if first { self.reload() } else { vec![Effect::Sync] }
+    }
+
+    fn heard(&mut self) -> Vec<Effect> {
+        match self.state {
+            S::Deaf if self.ready && self.phase == Some(Phase::Up) => self.enter(S::Connected, None),
+            _ => Vec::new(),
         }
     }
 

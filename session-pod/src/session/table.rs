@@ -16,7 +16,7 @@ Generated from `session-pod/src/session.rs`; a test compares. To write it anew: 
 
 A session opens the page with what it remembers of the link: none yet (codes are shown), linked, or removed (no code is
 shown until somebody asks). The table shows a QR session with a ready page and the link that is usual in each state.
-What a signal does not change is left out. A second `PageOutdated`, without a `PageReady` since the first, leads to
+What a signal does not change is left out. `Deaf` reloads the page once in ten minutes, and reads its store otherwise. A second `PageOutdated`, without a `PageReady` since the first, leads to
 `Outdated`; faults that follow each other within ten minutes pause longer each time, and the sixth gives up. `Stopping` is the end: nothing leads out of it.
 ";
 
@@ -37,6 +37,8 @@ pub(super) fn signals() -> Vec<Signal> {
         Signal::LinkAsked,
         Signal::LinkRemoved(Reason::Unlinked),
         Signal::Banned,
+        Signal::Deaf,
+        Signal::Heard,
         Signal::PageCrashed,
         Signal::BrowserLost,
         Signal::Stop,
@@ -50,11 +52,14 @@ fn usual(state: SessionState) -> Session {
     use SessionState as S;
     let link = match state {
         S::Starting | S::Loading | S::AwaitingLink | S::QrIdle | S::Outdated => Link::Open,
-        S::Syncing | S::Connected | S::Reconnecting | S::Conflict | S::Stopping => Link::Linked,
+        S::Syncing | S::Connected | S::Reconnecting | S::Deaf | S::Conflict | S::Stopping => Link::Linked,
         S::LoggedOut | S::Banned => Link::Removed,
     };
     let mut session = Session::new(link, LinkKind::Qr, Timestamp::UNIX_EPOCH);
     session.ready = true;
+    if state == S::Deaf {
+        session.phase = Some(Phase::Up);
+    }
     if state == S::AwaitingLink {
         let shown = CodeText { kind: LinkKind::Qr, text: "shown".to_owned() };
         let _ = session.codes.show(shown, Timestamp::UNIX_EPOCH);

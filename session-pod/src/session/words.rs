@@ -57,12 +57,18 @@ pub enum Reason {
     ModulesMissing,
     /// WhatsApp refuses this version of its page.
     VersionRefused,
+    /// The page got messages of which it did not tell.
+    EventsMissing,
+    /// WhatsApp Web was opened elsewhere with this link.
+    OpenedElsewhere,
     /// The stream to WhatsApp's server broke.
     StreamLost,
     /// WhatsApp refuses the proxy.
     ProxyBlocked,
     /// No code could be made.
     CodeFailed,
+    /// Nobody used the codes.
+    CodesUnused,
     /// Somebody asked for a new code.
     LinkAsked,
     /// The phone or WhatsApp removed the link.
@@ -75,6 +81,8 @@ pub enum Reason {
     AccountBanned,
     /// Somebody asked for the session back from where it was opened.
     TakenBack,
+    /// The pod is to end.
+    StopAsked,
 }
 
 impl fmt::Display for Reason {

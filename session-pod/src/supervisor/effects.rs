@@ -29,7 +29,11 @@ impl Supervisor {
                 // A page that cannot even be reloaded hangs, which its keeper notices.
                 tokio::spawn(async move { engine.reload().await });
             }
-            Effect::Restart(pause) => self.restart_after(pause),
+            Effect::Restart(pause) => {
+                metrics::counter!("whatsapp_session_browser_restarts_total").increment(1);
+                self.restart_after(pause, false);
+            }
+            Effect::Renew => self.restart_after(Duration::ZERO, true),
             Effect::End => {
                 self.publish();
                 self.stop_engine().await;
@@ -62,8 +66,8 @@ impl Supervisor {
         }
     }
 
-    fn restart_after(&mut self, pause: Duration) {
-        metrics::counter!("whatsapp_session_browser_restarts_total").increment(1);
+    /// Another browser, after a pause; `anew` with nothing of the login that this one has.
+    fn restart_after(&mut self, pause: Duration, anew: bool) {
         self.events = None;
         if let Some(running) = self.restart.take() {
             running.abort();
@@ -73,6 +77,10 @@ impl Supervisor {
         self.restart = Some(self.spawn(async move {
             // What is left of it may still hold the profile.
             engine.stop(Pace::ORDERLY).await;
+            if anew && let Err(error) = engine.set_aside().await {
+                // A phone can be linked all the same; WhatsApp's page has removed the old login by itself.
+                tracing::error!(%error, "the old profile cannot be set aside; going on with it");
+            }
             tokio::time::sleep(pause).await;
             Note::Start
         }));
@@ -85,7 +93,7 @@ impl Supervisor {
     /// Compares the page's store with what was told, once at a time. Not connected, there is nothing to compare with,
     /// and becoming connected begins one.
     pub(super) fn sync_after(&mut self, pause: Duration) {
-        if self.session.state != SessionState::Connected {
+        if !matches!(self.session.state, SessionState::Connected | SessionState::Deaf) {
             return;
         }
         if self.sync.is_some() {

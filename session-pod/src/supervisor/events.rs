@@ -1,6 +1,7 @@
 //! What each thing that comes in means for the session.
 
-use relay::{Event, SessionState};
+use jiff::Timestamp;
+use relay::{EngineVersions, Event, MessageId, SessionState};
 
 use super::{Note, SYNC_AGAIN, Supervisor};
 use crate::commands::Ask;
@@ -16,15 +17,20 @@ impl Supervisor {
                 self.tools.health.browser.open();
                 Signal::BrowserUp
             }
-            EngineEvent::Loading => Signal::PageLoading,
+            EngineEvent::Loading => {
+                self.hearing.reset();
+                Signal::PageLoading
+            }
             EngineEvent::Ready(versions) => {
                 self.book.engine.whatsapp_web = versions.whatsapp_web;
                 self.book.engine.wa_js = versions.wa_js;
+                self.book.engine.missing = versions.missing;
                 Signal::PageReady
             }
             EngineEvent::Unreachable => Signal::PageUnreachable,
-            EngineEvent::Outdated(missing) => {
-                tracing::error!(?missing, "WhatsApp's page and our scripts do not fit together");
+            EngineEvent::Outdated(versions) => {
+                tracing::error!(missing = ?versions.missing, "WhatsApp's page and our scripts do not fit together");
+                self.book.engine = EngineVersions { browser: self.book.engine.browser.take(), ..versions };
                 Signal::PageOutdated
             }
             EngineEvent::Stream { phase, account } => {
@@ -38,7 +44,21 @@ impl Supervisor {
             EngineEvent::Code(None) => Signal::CodeGone,
             EngineEvent::CodesPaused => Signal::CodesPaused,
             EngineEvent::CodeFailed => Signal::CodeFailed,
-            EngineEvent::Message(message) => return self.tools.journal.tell(Event::Message(message), now),
+            EngineEvent::Newest { id, sent_at } => {
+                if !self.is_deaf_to(&id, sent_at) {
+                    return;
+                }
+                tracing::warn!("the page has a message of which it did not tell");
+                metrics::counter!("whatsapp_session_deaf_total").increment(1);
+                Signal::Deaf
+            }
+            EngineEvent::Message(message) => {
+                self.tools.journal.tell(Event::Message(message), now);
+                if self.session.state != SessionState::Deaf {
+                    return;
+                }
+                Signal::Heard
+            }
             EngineEvent::Ack(ack) => return self.tools.journal.tell(Event::Ack(ack), now),
             EngineEvent::Chat(chat) => return self.tools.journal.tell(Event::Chat(chat), now),
             EngineEvent::Unlinked if std::mem::take(&mut self.logout_asked) => Signal::LinkRemoved(Reason::LogoutAsked),
@@ -67,9 +87,6 @@ impl Supervisor {
 
     pub(super) async fn on_note(&mut self, note: Note) {
         match note {
-            Note::Health(Ok(event)) => self.on_event(event).await,
-            // The keeper of the page notices when it does not answer at all.
-            Note::Health(Err(error)) => tracing::debug!(%error, "the page did not say where it stands"),
             Note::CodeMade(Ok(Some(code))) => self.signal(Signal::Code(code)).await,
             Note::CodeMade(Ok(None)) => {}
             Note::CodeMade(Err(error)) => {
@@ -90,6 +107,9 @@ impl Supervisor {
             return;
         }
         let more = std::mem::take(&mut self.sync_more);
+        if result.is_ok() {
+            self.hearing.compared(|id, sent_at| self.tools.journal.knows(id, sent_at));
+        }
         match result {
             Ok(told) if more => {
                 tracing::info!(told, "more was missed meanwhile; looking again");
@@ -106,11 +126,13 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn ask_health(&mut self) {
-        let there = !matches!(self.session.state, SessionState::Starting | SessionState::Stopping);
-        if there && self.asking.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
-            let engine = self.tools.engine.clone();
-            self.asking = Some(self.spawn(async move { Note::Health(engine.health().await) }));
+    /// Whether the page has this message and does not tell of it. While its store is compared, that is not its fault yet.
+    fn is_deaf_to(&mut self, newest: &MessageId, sent_at: Timestamp) -> bool {
+        let hears = matches!(self.session.state, SessionState::Connected | SessionState::Deaf);
+        if !hears {
+            self.hearing.reset();
         }
+        let told = self.tools.journal.knows(newest, sent_at);
+        hears && self.sync.is_none() && self.hearing.is_deaf(newest, sent_at, told)
     }
 }

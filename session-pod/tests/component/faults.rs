@@ -3,16 +3,14 @@
 
 use std::time::Duration;
 
-use chromiumoxide::Page;
-use chromiumoxide::browser::Browser;
-use futures::StreamExt as _;
 use harness::eventually;
 use relay::SessionState;
 use rustix::process::{Pid, Signal, kill_process};
 use session_pod::pod::Exit;
 use tokio::time::Instant;
 
-use super::world::{ANA, LONG, PHONE, SHORT, World};
+use super::hand::Hand;
+use super::world::{ANA, LONG, PHONE, World};
 
 /// The promise of `docs/architecture.md`: from the fault until messages flow again.
 const BACK: Duration = Duration::from_mins(1);
@@ -20,45 +18,6 @@ const BACK: Duration = Duration::from_mins(1);
 fn signal(pids: &[i32], signal: Signal) {
     for pid in pids {
         kill_process(Pid::from_raw(*pid).expect("a pid"), signal).expect("signalled");
-    }
-}
-
-/// A second connection to the pod's browser, with which a test does to the page what nobody should.
-struct Hand {
-    page: Page,
-    _browser: Browser,
-    _handler: tokio::task::JoinHandle<()>,
-}
-
-impl Hand {
-    async fn on(world: &World) -> Self {
-        let file = world.volume().join("profile/DevToolsActivePort");
-        let file = std::fs::read_to_string(file).expect("the browser says where it listens");
-        let (port, path) = file.split_once('\n').expect("two lines");
-        let (mut browser, mut handler) =
-            Browser::connect(format!("ws://127.0.0.1:{port}{}", path.trim())).await.expect("connects");
-        let handler = tokio::spawn(async move { while handler.next().await.is_some() {} });
-        browser.fetch_targets().await.expect("targets");
-        let page = eventually(SHORT, "WhatsApp's page", async || {
-            for page in browser.pages().await.map_err(|error| error.to_string())? {
-                if page.url().await.ok().flatten().is_some_and(|url| url.starts_with("https://web.whatsapp.com")) {
-                    return Ok(page);
-                }
-            }
-            Err("no such page".to_owned())
-        })
-        .await;
-        Self { page, _browser: browser, _handler: handler }
-    }
-
-    /// Runs a script that does not come back.
-    fn run(self, script: &'static str) {
-        // The whole hand, or its connection would end before the script begins.
-        let hand = self;
-        tokio::spawn(async move {
-            let hand = hand;
-            hand.page.evaluate(script).await.map(drop)
-        });
     }
 }
 

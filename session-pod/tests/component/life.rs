@@ -1,7 +1,5 @@
 //! The main story: linked once, then messages both ways through restarts, a killed browser and an absent Redis.
 
-use std::time::Duration;
-
 use harness::eventually;
 use relay::{CommandAction, Event, LinkKind, Outcome, SessionState};
 use rustix::process::{Pid, Signal, kill_process};
@@ -214,14 +212,10 @@ async fn a_stream_that_breaks_is_shown_and_nothing_is_missed() {
     assert_eq!(status.last_disconnect.expect("one").reason, "StreamLost");
     world.simulator.receive_text(PHONE, ANA, "in the gap").expect("received");
     world.simulator.reconnect(PHONE).expect("reconnected");
+    let back = tokio::time::Instant::now();
     world.state(SessionState::Connected).await;
     world.message("in the gap").await;
+    assert!(back.elapsed() < SHORT, "{:?}", back.elapsed());
     assert!(pod.health.missing().is_empty(), "a lost stream is no reason to take the pod out");
-
-    world.simulator.conflict(PHONE).expect("opened elsewhere");
-    world.state(SessionState::Conflict).await;
-    // It must not fight: a page that comes back by itself takes the session from the person again and again.
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(world.status().await.expect("a status").state, SessionState::Conflict);
     assert_eq!(pod.end().await, Exit::Stopped);
 }

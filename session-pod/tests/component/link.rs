@@ -5,7 +5,8 @@ use std::time::Duration;
 use harness::eventually;
 use relay::{CommandAction, LinkKind, Outcome, SessionState};
 use session_pod::pod::Exit;
-use simulator::SimulatorSettings;
+use simulator::{Ban, SimulatorSettings};
+use tokio::time::Instant;
 
 use super::world::{LONG, PHONE, World};
 
@@ -15,7 +16,9 @@ async fn after_a_logout_no_code_is_shown_until_somebody_asks() {
     let pod = world.pod("pod-1");
     world.scan().await;
     world.simulator.log_out(PHONE, None).expect("logged out");
+    let out = Instant::now();
     let status = world.state(SessionState::LoggedOut).await;
+    assert!(out.elapsed() < Duration::from_secs(10), "{:?}", out.elapsed());
     assert_eq!((status.reason.as_deref(), status.account), (Some("Unlinked"), None));
 
     no_code_for_a_while(&mut world).await;
@@ -26,8 +29,14 @@ async fn after_a_logout_no_code_is_shown_until_somebody_asks() {
     world.state(SessionState::LoggedOut).await;
     no_code_for_a_while(&mut world).await;
 
+    // Nobody has decided anything yet, so nothing has been put aside. Then somebody does: a new link, a new profile.
+    assert_eq!(world.set_aside(), 0);
+    let asked = Instant::now();
     assert_eq!(world.order(CommandAction::RefreshQr).await, Outcome::Done);
     assert_eq!(world.code().await.attempt, 1);
+    // The old browser closes (10 s at most), the new one starts and loads.
+    assert!(asked.elapsed() < Duration::from_mins(1), "{:?}", asked.elapsed());
+    assert_eq!(world.set_aside(), 1);
     world.scan().await;
     assert_eq!(world.order(CommandAction::RefreshQr).await, failed("already_linked"));
 
@@ -65,7 +74,8 @@ async fn codes_are_counted_stop_when_nobody_scans_and_start_again_when_asked() {
     })
     .await;
     assert!(second.attempt > first.attempt);
-    world.state(SessionState::QrIdle).await;
+    let idle = world.state(SessionState::QrIdle).await;
+    assert_eq!((idle.reason.as_deref(), idle.link), (Some("CodesUnused"), None));
     assert_eq!(world.api.link(world.connection).await.expect("answers"), None);
 
     assert_eq!(world.order(CommandAction::RefreshQr).await, Outcome::Done);
@@ -80,7 +90,80 @@ async fn a_phone_can_be_linked_by_a_code_that_is_typed() {
     let pod = world.pod("pod-1");
     let code = world.code().await;
     assert_eq!(code.kind, LinkKind::PairingCode);
-    world.simulator.pair(PHONE, &code.code).expect("paired");
+    assert_eq!(world.status().await.expect("a status").link, Some(LinkKind::PairingCode));
+
+    // Nobody typed it in time.
+    world.simulator.expire_pairing(PHONE).expect("expired");
+    let idle = world.state(SessionState::QrIdle).await;
+    assert_eq!(idle.reason.as_deref(), Some("CodesUnused"));
+    assert_eq!(world.api.link(world.connection).await.expect("answers"), None, "a void code stays in Redis");
+    world.simulator.pair(PHONE, &code.code).expect_err("void");
+
+    assert_eq!(world.order(CommandAction::RefreshQr).await, Outcome::Done);
+    let another = world.code().await;
+    assert_ne!(another.code, code.code);
+    world.simulator.pair(PHONE, &another.code).expect("paired");
     world.state(SessionState::Connected).await;
+    assert_eq!(pod.end().await, Exit::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_is_told_and_leads_to_no_code_and_no_reload() {
+    let mut world = World::new().await;
+    let pod = world.pod("pod-1");
+    world.scan().await;
+
+    // A signal, while the page goes on saying that it is connected: that does not lift the ban.
+    world.simulator.ban(PHONE, Ban::Temporary).expect("told");
+    let banned = Instant::now();
+    let status = world.state(SessionState::Banned).await;
+    assert!(banned.elapsed() < Duration::from_secs(10), "{:?}", banned.elapsed());
+    assert_eq!(status.reason.as_deref(), Some("AccountBanned"));
+    // Longer than the page is asked again.
+    tokio::time::sleep(Duration::from_secs(16)).await;
+    assert_eq!(world.status().await.expect("a status").state, SessionState::Banned);
+
+    // The phone says that it is over: the person asks, the link has outlived it.
+    assert_eq!(world.order(CommandAction::RefreshQr).await, Outcome::Done);
+    world.state(SessionState::Connected).await;
+    assert_eq!(world.set_aside(), 0, "a link that still stands was given up");
+
+    // Blocked for good, and unlinked by WhatsApp as well: its page shows codes, we do not.
+    world.simulator.ban(PHONE, Ban::Blocked).expect("told");
+    world.state(SessionState::Banned).await;
+    world.simulator.log_out(PHONE, Some("account_locked")).expect("logged out");
+    let (simulator, mut api, connection) = (&world.simulator, world.api.clone(), world.connection);
+    eventually(LONG, "WhatsApp's page to show a code", async || {
+        if simulator.pages().iter().any(|page| page.qr.is_some()) { Ok(()) } else { Err("none") }
+    })
+    .await;
+    for _ in 0..10 {
+        assert_eq!(api.link(connection).await.expect("answers"), None);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(world.status().await.expect("a status").state, SessionState::Banned);
+    let since = world.states().await.into_iter().rev().take_while(|state| *state == SessionState::Banned).count();
+    assert_eq!(since, 1, "it was told again and again");
+    assert_eq!(pod.end().await, Exit::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_opened_elsewhere_waits_until_a_person_wants_it_back() {
+    let mut world = World::new().await;
+    let pod = world.pod("pod-1");
+    world.scan().await;
+    world.simulator.conflict(PHONE).expect("opened elsewhere");
+    let status = world.state(SessionState::Conflict).await;
+    assert_eq!(status.reason.as_deref(), Some("OpenedElsewhere"));
+    assert!(status.account.is_some(), "the link stands");
+    // A page that comes back by itself takes the session from the person again and again.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(world.status().await.expect("a status").state, SessionState::Conflict);
+    assert!(world.simulator.pages().is_empty(), "it went back");
+
+    let asked = Instant::now();
+    assert_eq!(world.order(CommandAction::RefreshQr).await, Outcome::Done);
+    world.state(SessionState::Connected).await;
+    assert!(asked.elapsed() < Duration::from_secs(40), "{:?}", asked.elapsed());
     assert_eq!(pod.end().await, Exit::Stopped);
 }

@@ -6,6 +6,8 @@ mod ends;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod hand;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod lease;
@@ -15,6 +17,8 @@ mod life;
 mod link;
 #[cfg(test)]
 mod outage;
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod process;
 #[cfg(test)]

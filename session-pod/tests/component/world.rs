@@ -23,6 +23,7 @@ use uuid::Uuid;
 /// The phone that is linked, and those that write to it.
 pub const PHONE: &str = "5511999999999";
 pub const ANA: &str = "5511888888888@c.us";
+pub const BEN: &str = "5511777777777@c.us";
 pub const HIDDEN: &str = "100000000000077@lid";
 pub const GROUP: &str = "120363000000000001@g.us";
 
@@ -32,7 +33,7 @@ pub const LONG: Duration = Duration::from_secs(90);
 pub const SHORT: Duration = Duration::from_secs(20);
 
 /// Worlds at once. Most of a test is waiting; more browsers than this would be waiting for each other.
-static PLACES: Semaphore = Semaphore::const_new(3);
+static PLACES: Semaphore = Semaphore::const_new(4);
 
 /// Everything around a pod.
 pub struct World {
@@ -198,8 +199,12 @@ impl World {
 
     /// Waits for an event that `wanted` takes.
     pub async fn event<T>(&mut self, what: &str, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        self.event_within(SHORT, what, wanted).await
+    }
+
+    pub async fn event_within<T>(&mut self, patience: Duration, what: &str, wanted: impl Fn(&Event) -> Option<T>) -> T {
         let (mut api, connection) = (self.api.clone(), self.connection);
-        eventually(SHORT, what, async || {
+        eventually(patience, what, async || {
             let entries = api.events(connection, Offset::START, 10_000).await.map_err(|error| error.to_string())?;
             let events: Vec<_> = entries.iter().filter_map(|e| e.decode().ok()).map(|e| e.payload).collect();
             events.iter().find_map(&wanted).ok_or_else(|| format!("{events:#?}"))
@@ -209,7 +214,11 @@ impl World {
 
     /// Waits for a message of this text.
     pub async fn message(&mut self, text: &str) -> Message {
-        self.event(&format!("the message {text:?}"), |event| match event {
+        self.message_within(text, SHORT).await
+    }
+
+    pub async fn message_within(&mut self, text: &str, patience: Duration) -> Message {
+        self.event_within(patience, &format!("the message {text:?}"), |event| match event {
             Event::Message(message) if message.text.as_deref() == Some(text) => Some(message.clone()),
             _ => None,
         })
@@ -235,11 +244,26 @@ impl World {
     }
 
     pub async fn outcome(&mut self, id: Uuid) -> Outcome {
-        self.event("the outcome", |event| match event {
+        self.outcome_within(id, SHORT).await
+    }
+
+    pub async fn outcome_within(&mut self, id: Uuid, patience: Duration) -> Outcome {
+        self.event_within(patience, "the outcome", |event| match event {
             Event::CommandDone { command, outcome } if *command == id => Some(outcome.clone()),
             _ => None,
         })
         .await
+    }
+
+    /// How many texts of these words the account's pages have sent.
+    pub fn sends(&self, words: &str) -> usize {
+        self.simulator.sent(PHONE).expect("an account").iter().filter(|sent| sent.text == words).count()
+    }
+
+    /// How many profiles of earlier links stand on the volume.
+    pub fn set_aside(&self) -> usize {
+        let profile = self.folder.path().join("volume/profile");
+        std::fs::read_dir(session_pod::browser::set_aside::folder(&profile)).map_or(0, Iterator::count)
     }
 
     /// The process ids of the browser on this world's volumes: the browser itself, not its children.

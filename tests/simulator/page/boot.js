@@ -9,8 +9,8 @@
     ['contacts', 'stores', 'actions', 'receipts', 'media', 'stubs'],
     ['database', 'link', 'session', 'screen'],
   ];
-  /** Between the parts, in milliseconds. `?pause=` makes it longer, to see what waits and what does not. */
-  const PAUSE_MS = Number(new URLSearchParams(location.search).get('pause') ?? 100);
+  /** Between the parts, in milliseconds. `?pause=` or the plan makes it longer, to see what waits and what does not. */
+  const PAUSE_MS = Number(new URLSearchParams(location.search).get('pause') ?? simulator.plan.pauseMs ?? 100);
 
   const load = (name) =>
     new Promise((resolve, reject) => {
@@ -27,9 +27,9 @@
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       await Promise.all(part.map(load));
     }
-    window.Debug = { VERSION: require('WAWebBuildConstants').VERSION_STR };
-    require('SimulatorScreen').start();
-    await require('SimulatorSession').start();
+    window.Debug = { VERSION: simulator.require('WAWebBuildConstants').VERSION_STR };
+    simulator.require('SimulatorScreen').start();
+    await simulator.require('SimulatorSession').start();
   }
 
   void boot();

@@ -5,6 +5,9 @@
   'use strict';
   const modulesMap = Object.create(null);
   const loaded = Object.create(null);
+  /** How this page differs from the usual one: {pauseMs, changed, renamed}. */
+  const plan = JSON.parse(document.documentElement.dataset.plan);
+  const registeredAs = (id) => (plan.renamed.includes(id) ? `${id}Next` : id);
 
   function load(id) {
     if (id in loaded) return loaded[id].exports;
@@ -31,10 +34,21 @@
 
   // How this simulator writes its modules: `make(require)` returns the exports. Ids that begin with WA are WhatsApp's,
   // with the exports that wa-js recognises them by; ids that begin with Simulator are ours and unseen by wa-js.
+  // They go on working when the plan gives a module another id or its exports other names: only others are surprised.
+  const originals = Object.create(null);
+  const inside = (id) => {
+    const exports = id.startsWith('__') ? global.require(id) : load(registeredAs(id));
+    return originals[id] ?? exports;
+  };
   global.simulator = {
+    plan,
+    require: inside,
     define: (id, make) =>
-      global.__d(id, [], (_global, require, _default, _namespace, _lazy, _module, exports) => {
-        Object.assign(exports, make(require));
+      global.__d(registeredAs(id), [], (_global, _require, _default, _namespace, _lazy, _module, exports) => {
+        const made = make(inside);
+        if (!plan.changed.includes(id)) return void Object.assign(exports, made);
+        originals[id] = made;
+        for (const name of Object.keys(made)) exports[`${name}Next`] = made[name];
       }),
   };
 })(window);

@@ -72,7 +72,7 @@
       /** A message that this device has not seen. */
       deliver({ message }) {
         const late = message.lateDecryption && attributes({ ...message, kind: 'ciphertext', text: null }, true);
-        const msg = file(createWid(message.chat), late || attributes(message, true));
+        const msg = file(createWid(message.chat), late || attributes(message, !message.silent));
         if (late) setTimeout(() => msg.set({ body: message.text, type: message.kind }), DECRYPTION_MS);
         link.send({ type: 'received', id: message.id });
       },
@@ -90,6 +90,19 @@
         const receipt = { ack, ackString: ack === 2 ? 'delivery' : 'read', from: key.remote, externalIds: [key.id], participant: null, recipient: null };
         const handler = key.remote.isGroup() ? ['WAWebHandleGroupReceipt', 'handleGroupSimpleReceipt'] : ['WAWebHandleChatReceipt', 'handleChatSimpleReceipt'];
         void require(handler[0])[handler[1]](receipt);
+      },
+      /** WhatsApp's word that the code typed into the phone does not count any more. */
+      pairingExpired() {
+        require('WAWebLinkDeviceEvents').WAWebLinkDeviceEvents.trigger('link_device_events:force_manual_refresh');
+      },
+      banned({ kind }) {
+        if (kind === 'temporary') return BackendEventBus.trigger('account_temporarily_banned');
+        Socket.set('state', 'TOS_BLOCK');
+        Stream.set({ mode: 'TOS_BLOCK', info: 'OFFLINE' });
+      },
+      /** An update of WhatsApp: the page loads itself anew without asking. */
+      reload() {
+        location.reload();
       },
       /** Opened elsewhere: this page gives up. */
       conflict() {

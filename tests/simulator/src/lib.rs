@@ -6,14 +6,16 @@ mod control;
 mod link;
 mod listener;
 mod page;
+mod plan;
 mod protocol;
 mod simulator;
 mod tls;
 mod world;
 
+pub use plan::PagePlan;
 pub use simulator::{Error, Simulator, SimulatorSettings};
 pub use tls::spki_of;
 pub use world::{
-    AccountView, ChatId, ChatView, GroupRequest, MessageId, MessageRequest, MessageView, PageView, Phone, Refusal,
-    SentView,
+    AccountView, Answers, Ban, ChatId, ChatView, GroupRequest, MessageId, MessageRequest, MessageView, PageView, Phone,
+    Refusal, SentView,
 };

@@ -55,13 +55,17 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-async fn index() -> Response {
+/// Where the plan stands in the page.
+const PLAN: &str = "%PLAN%";
+
+async fn index(State(shared): State<Arc<Shared>>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, SECURITY_POLICY),
     ];
-    (headers, INDEX).into_response()
+    let plan = shared.world().plan().attribute();
+    (headers, INDEX.replace(PLAN, &plan)).into_response()
 }
 
 async fn script(Path(name): Path<String>) -> Response {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::world::{ChatId, MessageId, MessageView, Phone};
+use crate::world::{Ban, ChatId, MessageId, MessageView, Phone};
 
 /// The key material of a page's QR code, base64.
 #[derive(Clone, Debug, Deserialize)]
@@ -83,6 +83,9 @@ pub(crate) enum ToPage {
     Chat { chat: ChatInfo },
     Receipt { id: MessageId, ack: i8 },
     Conflict,
+    PairingExpired,
+    Banned { kind: Ban },
+    Reload,
     LoggedOut { reason: String },
     Answer { id: String, ok: Option<Value>, error: Option<String> },
 }

@@ -10,10 +10,11 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::listener::TlsListener;
+use crate::plan::PagePlan;
 use crate::tls::Identity;
 use crate::world::{
-    AccountView, ChatId, ChatView, GroupRequest, MessageId, MessageRequest, MessageView, Moment, Names, PageView,
-    Phone, QrRules, Refusal, SentView, World,
+    AccountView, Answers, Ban, ChatId, ChatView, GroupRequest, MessageId, MessageRequest, MessageView, Moment, Names,
+    PageView, Phone, QrRules, Refusal, SentView, World,
 };
 use crate::{control, page};
 
@@ -200,6 +201,31 @@ impl Simulator {
     /// The account is opened elsewhere.
     pub fn conflict(&self, phone: &str) -> Result<(), Refusal> {
         self.shared.world().conflict(&parse_phone(phone)?)
+    }
+
+    /// The account's pages load themselves anew.
+    pub fn reload(&self, phone: &str) -> Result<(), Refusal> {
+        self.shared.world().reload(&parse_phone(phone)?)
+    }
+
+    /// WhatsApp tells the account's pages of a ban.
+    pub fn ban(&self, phone: &str, kind: Ban) -> Result<(), Refusal> {
+        self.shared.world().ban(&parse_phone(phone)?, kind)
+    }
+
+    /// What pages of the account hear of their sends from now on.
+    pub fn answer_sends(&self, phone: &str, answers: Answers) -> Result<(), Refusal> {
+        self.shared.world().answer_sends(&parse_phone(phone)?, answers)
+    }
+
+    /// The pairing codes for this phone are void.
+    pub fn expire_pairing(&self, phone: &str) -> Result<(), Refusal> {
+        self.shared.world().expire_pairing(&parse_phone(phone)?)
+    }
+
+    /// Pages that are loaded from now on are like this.
+    pub fn plan_page(&self, plan: PagePlan) -> Result<(), Refusal> {
+        self.shared.world().plan_page(plan)
     }
 
     /// The phone unlinks its devices.

@@ -149,6 +149,11 @@ async fn bad_input_is_answered_in_words() {
         (&format!("/accounts/{PHONE}/acks"), json!({"id": "x", "ack": 2}), 400, "message id"),
         (&format!("/accounts/{PHONE}/groups"), json!({"id": FRIEND, "subject": "x"}), 400, "g.us"),
         ("/scan", json!({"qr": "2@x", "phone": "12"}), 400, "phone"),
+        (&format!("/accounts/{PHONE}/sends"), json!({"answers": "late"}), 400, "late"),
+        (&format!("/accounts/{PHONE}/ban"), json!({}), 400, "kind"),
+        ("/page", json!({"changed": ["two words"]}), 400, "modules"),
+        ("/page", json!({"colour": "red"}), 400, "colour"),
+        ("/pair/expire", json!({"phone": PHONE}), 404, "pairing code"),
         ("/nothing", json!({}), 404, "nothing"),
         ("/pages", json!({}), 405, "method"),
     ] {

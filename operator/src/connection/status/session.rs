@@ -11,9 +11,11 @@ pub(super) fn linked(session: Option<&SessionStatus>, before: &WhatsAppConnectio
         || Verdict::remembered(before, ConditionType::Linked).unwrap_or_else(|| Verdict::bad(Reason::Unknown));
     let Some(session) = session else { return remembered() };
     match session.state {
-        SessionState::Syncing | SessionState::Connected | SessionState::Reconnecting | SessionState::Conflict => {
-            Verdict::good()
-        }
+        SessionState::Syncing
+        | SessionState::Connected
+        | SessionState::Reconnecting
+        | SessionState::Deaf
+        | SessionState::Conflict => Verdict::good(),
         SessionState::AwaitingLink => Verdict::bad(match session.link {
             Some(LinkKind::PairingCode) => Reason::AwaitingPairingCode,
             Some(LinkKind::Qr) | None => Reason::AwaitingQr,
@@ -36,13 +38,23 @@ pub(super) fn connected(session: Option<&SessionStatus>, pod_ready: &Verdict, li
         SessionState::Connected => Verdict::good(),
         SessionState::Syncing => Verdict::bad(Reason::Syncing),
         SessionState::Reconnecting => Verdict::bad(Reason::Reconnecting),
+        SessionState::Deaf => Verdict::bad(Reason::Deaf),
         SessionState::Conflict => Verdict::bad(Reason::Conflict),
-        SessionState::Outdated => Verdict::seen(Reason::Outdated, session.reason.as_deref().unwrap_or_default()),
+        SessionState::Outdated => Verdict::seen(Reason::Outdated, &misfit(session)),
         SessionState::Stopping => Verdict::bad(Reason::Stopping),
         SessionState::Starting | SessionState::Loading => Verdict::bad(Reason::Starting),
         SessionState::AwaitingLink | SessionState::QrIdle | SessionState::LoggedOut | SessionState::Banned => {
             linked.clone()
         }
+    }
+}
+
+/// What does not fit, by name.
+fn misfit(session: &SessionStatus) -> String {
+    let reason = session.reason.as_deref().unwrap_or_default();
+    match session.engine.missing.as_slice() {
+        [] => reason.to_owned(),
+        missing => format!("{reason}: {}", missing.join(", ")),
     }
 }
 

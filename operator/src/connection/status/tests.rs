@@ -238,6 +238,7 @@ fn every_state_of_a_session_has_its_reason_and_phase() {
         SessionState::Syncing => ("Syncing", Connecting),
         SessionState::Connected => ("AsExpected", Connected),
         SessionState::Reconnecting => ("Reconnecting", Connecting),
+        SessionState::Deaf => ("Deaf", Degraded),
         SessionState::Conflict => ("Conflict", Degraded),
         SessionState::LoggedOut => ("LoggedOut", Degraded),
         SessionState::Banned => ("Banned", Degraded),
@@ -249,6 +250,22 @@ fn every_state_of_a_session_has_its_reason_and_phase() {
         let (ready, phase) = expected(*state);
         assert_eq!((reason(&status, ConditionType::Ready), status.phase), (ready, Some(phase)), "{state:?}");
     }
+}
+
+#[test]
+fn an_outdated_session_names_what_it_misses() {
+    let pod = pod_with(|_| {});
+    let mut misfit = session(SessionState::Outdated, &pod);
+    misfit.reason = Some("ModulesMissing".to_owned());
+    misfit.engine.missing = vec!["WAWebChatCollection".to_owned(), "WPP.whatsapp.ChatStore".to_owned()];
+    let status = told(State::Running, Some(pod), Some(misfit));
+    let connected = status.conditions.iter().find(|c| c.type_ == ConditionType::Connected.as_str()).expect("told");
+    assert_eq!(connected.reason, "Outdated");
+    assert!(
+        connected.message.ends_with("ModulesMissing: WAWebChatCollection, WPP.whatsapp.ChatStore"),
+        "{}",
+        connected.message
+    );
 }
 
 #[test]

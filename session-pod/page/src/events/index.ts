@@ -14,8 +14,8 @@ import { onQrIdle } from './qr-idle';
 import { onReady } from './ready';
 import { onStream } from './stream';
 
-export function registerEvents(emit: Emit): void {
-  onReady(emit);
+export function registerEvents(emit: Emit, patienceMs: number): void {
+  onReady(emit, patienceMs);
   onStream(emit);
   onQr(emit);
   onQrIdle(emit);

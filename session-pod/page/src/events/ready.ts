@@ -5,9 +5,6 @@ import { missingModules, registeredModules } from '../modules';
 import { stream } from '../serialize/stream';
 import { whenFullReady, wpp } from '../wa-js';
 
-/** wa-js needs 1 to 2 s when the modules are there; it has given up by itself after 20 s. */
-const PATIENCE_MS = 60_000;
-
 /** What of WhatsApp the bridge needs through wa-js's finders; a finder that finds nothing gives undefined. */
 const NEEDED = ['Conn', 'Socket', 'Stream', 'Cmd', 'ChatStore', 'MsgStore', 'ContactStore', 'WidFactory', 'MsgKey'];
 
@@ -15,20 +12,27 @@ export function versions(): Versions {
   return { waJs: wpp().version, whatsappWeb: window.Debug?.VERSION ?? null };
 }
 
-export function onReady(emit: Emit): void {
+export function onReady(emit: Emit, patienceMs: number): void {
+  const outdated = (): void => emit('outdated', { ...versions(), missing: missing() });
   const patience = setTimeout(() => {
     // wa-js calls itself fully ready only on a QR code or when logged in. A page that loads without a network, or is
     // refused by WhatsApp (CONFLICT, DEPRECATED_VERSION, …), has all its modules: `stream` tells that story.
-    if (wpp().isReady && stream()) return;
-    emit('outdated', { ...versions(), missing: missing() });
-  }, PATIENCE_MS);
+    if (wpp().isReady && stream() && unfound().length === 0) return;
+    outdated();
+  }, patienceMs);
   whenFullReady(() => {
     clearTimeout(patience);
-    emit('ready', versions());
+    // wa-js gets ready without some of what the bridge listens to, which would be a session that hears nothing. What it
+    // did find counts, under whatever id WhatsApp keeps it.
+    if (unfound().length === 0) emit('ready', versions());
+    else outdated();
   });
 }
 
+function unfound(): string[] {
+  return NEEDED.filter((name) => wpp().whatsapp[name] === undefined).map((name) => `WPP.whatsapp.${name}`);
+}
+
 function missing(): string[] {
-  const finders = NEEDED.filter((name) => wpp().whatsapp[name] === undefined).map((name) => `WPP.whatsapp.${name}`);
-  return [...missingModules(registeredModules()), ...finders];
+  return [...missingModules(registeredModules()), ...unfound()];
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::App;
 use super::body::Body;
 use super::problem::Problem;
+use crate::plan::PagePlan;
 use crate::world::{Moment, Names, PageView, Phone};
 
 #[derive(Deserialize)]
@@ -26,6 +27,22 @@ pub(super) struct Pair {
     code: String,
     #[serde(default)]
     push_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expire {
+    phone: Phone,
+}
+
+pub(super) async fn plan(State(shared): App, Body(plan): Body<PagePlan>) -> Result<StatusCode, Problem> {
+    shared.world().plan_page(plan)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn expire(State(shared): App, Body(expire): Body<Expire>) -> Result<StatusCode, Problem> {
+    shared.world().expire_pairing(&expire.phone)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn list(State(shared): App) -> Json<Vec<PageView>> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::ids::{ChatId, MessageId, Phone};
-use super::views::{AccountView, ChatView, MessageView, SentView};
+use super::views::{AccountView, Answers, ChatView, MessageView, SentView};
 use crate::protocol::{AccountInfo, ChatInfo};
 
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub(crate) struct Account {
     pub(super) sent: Vec<Send>,
     /// `disconnect` holds the pages off until `reconnect`.
     pub(super) held_off: bool,
+    pub(super) answers: Answers,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +66,7 @@ impl Account {
             devices: BTreeMap::new(),
             sent: Vec::new(),
             held_off: false,
+            answers: Answers::default(),
         }
     }
 

@@ -57,6 +57,25 @@ impl World {
         self.tell(id, ToPage::answer(request, serde_json::json!({ "code": code })));
     }
 
+    /// The pairing codes that pages show for this phone are void.
+    pub(crate) fn expire_pairing(&mut self, phone: &Phone) -> Result<(), Refusal> {
+        let mut void = Vec::new();
+        for (id, page) in &mut self.pages {
+            if let Stage::Waiting { pairing, .. } | Stage::Idle { pairing } = &mut page.stage
+                && pairing.take_if(|(its_phone, _)| its_phone == phone).is_some()
+            {
+                void.push(*id);
+            }
+        }
+        if void.is_empty() {
+            return Err(Refusal::NotFound(format!("no live page shows a pairing code for {phone}")));
+        }
+        for id in void {
+            self.tell(id, ToPage::PairingExpired);
+        }
+        Ok(())
+    }
+
     /// The page has stored its login: it may know the chats now.
     pub(crate) fn stored(&mut self, id: PageId) {
         if let Some(Stage::Linked { phone, device, .. }) = self.pages.get(&id).map(|page| &page.stage) {

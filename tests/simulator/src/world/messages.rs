@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::account::{Chat, Group, Send, StoredMessage};
 use super::ids::{ChatId, MessageId, Phone};
-use super::views::{ChatView, GroupRequest, MessageRequest, MessageView, SentView};
+use super::views::{Answers, ChatView, GroupRequest, MessageRequest, MessageView, SentView};
 use super::{Moment, PageId, Refusal, Stage, World};
 use crate::protocol::{Outgoing, ToPage};
 
@@ -40,6 +40,7 @@ impl World {
             push_name: request.push_name,
             quoted_id: None,
             late_decryption: request.late_decryption,
+            silent: request.silent,
         };
         self.store(phone, view, None)?;
         Ok(id)
@@ -71,6 +72,10 @@ impl World {
         let (phone, device) = (phone.clone(), device.clone());
         let timestamp = moment.now.as_second();
         let Ok(account) = self.account_mut(&phone) else { return };
+        let answers = account.answers;
+        if answers == Answers::Nothing {
+            return;
+        }
         // Asked again after a break: it is the same send, not a second one.
         let asked_before = account.sent.iter().find(|send| send.request == request).map(|send| send.view.ack);
         let ack = asked_before.unwrap_or(if message.chat.refuses_messages() { -1 } else { 1 });
@@ -85,7 +90,7 @@ impl World {
             account.sent.push(Send { request: request.clone(), view });
         }
         if ack < 0 {
-            return self.tell(id, ToPage::refuse(request, "refused"));
+            return self.answer_send(id, answers, ToPage::refuse(request, "refused"));
         }
         let view = MessageView {
             id: message.id,
@@ -99,6 +104,7 @@ impl World {
             push_name: None,
             quoted_id: message.quoted_id,
             late_decryption: false,
+            silent: false,
         };
         // The same id twice is one message for the receiver's phone, though it was sent twice.
         if asked_before.is_none() && account.message(&view.id).is_none() {
@@ -106,7 +112,19 @@ impl World {
             // The account was there a line ago.
             drop(self.store(&phone, view, Some(&device)));
         }
-        self.tell(id, ToPage::answer(request, json!({ "timestamp": timestamp })));
+        self.answer_send(id, answers, ToPage::answer(request, json!({ "timestamp": timestamp })));
+    }
+
+    fn answer_send(&mut self, id: PageId, answers: Answers, answer: ToPage) {
+        if answers == Answers::Given {
+            self.tell(id, answer);
+        }
+    }
+
+    /// What pages hear of their sends from now on.
+    pub(crate) fn answer_sends(&mut self, phone: &Phone, answers: Answers) -> Result<(), Refusal> {
+        self.account_mut(phone)?.answers = answers;
+        Ok(())
     }
 
     /// A receipt for a message the account sent.

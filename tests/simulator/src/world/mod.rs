@@ -13,10 +13,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::plan::PagePlan;
+
 pub(crate) use self::account::Account;
 pub use self::ids::{ChatId, MessageId, Phone};
 pub(crate) use self::pages::{LivePage, Outbox, Stage};
-pub use self::views::{AccountView, ChatView, GroupRequest, MessageRequest, MessageView, Names, PageView, SentView};
+pub use self::views::{
+    AccountView, Answers, Ban, ChatView, GroupRequest, MessageRequest, MessageView, Names, PageView, SentView,
+};
 
 /// The number of a page since the simulator started; a page that reconnects has a new one.
 pub type PageId = u64;
@@ -72,11 +76,24 @@ pub(crate) struct World {
     next_page: PageId,
     pages: BTreeMap<PageId, LivePage>,
     accounts: BTreeMap<Phone, Account>,
+    plan: PagePlan,
 }
 
 impl World {
     pub(crate) fn new(qr: QrRules) -> Self {
-        Self { qr, next_page: 1, pages: BTreeMap::new(), accounts: BTreeMap::new() }
+        Self { qr, next_page: 1, pages: BTreeMap::new(), accounts: BTreeMap::new(), plan: PagePlan::default() }
+    }
+
+    /// What pages are like that are loaded now.
+    pub(crate) fn plan(&self) -> &PagePlan {
+        &self.plan
+    }
+
+    /// Pages that are loaded from now on are like this.
+    pub(crate) fn plan_page(&mut self, plan: PagePlan) -> Result<(), Refusal> {
+        plan.check()?;
+        self.plan = plan;
+        Ok(())
     }
 
     /// Every account.

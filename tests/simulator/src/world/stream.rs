@@ -1,7 +1,7 @@
 //! What befalls a page's connection: lost and back, opened elsewhere.
 
 use super::ids::Phone;
-use super::{Refusal, World};
+use super::{Ban, Refusal, World};
 use crate::protocol::ToPage;
 
 impl World {
@@ -17,6 +17,22 @@ impl World {
     /// The account's pages are let in again. They try by themselves.
     pub(crate) fn reconnect(&mut self, phone: &Phone) -> Result<(), Refusal> {
         self.account_mut(phone)?.held_off = false;
+        Ok(())
+    }
+
+    /// The account's pages load themselves anew, as WhatsApp's do for an update.
+    pub(crate) fn reload(&mut self, phone: &Phone) -> Result<(), Refusal> {
+        for id in self.pages_of(self.account(phone)?) {
+            self.tell(id, ToPage::Reload);
+        }
+        Ok(())
+    }
+
+    /// WhatsApp tells the account's pages of a ban.
+    pub(crate) fn ban(&mut self, phone: &Phone, kind: Ban) -> Result<(), Refusal> {
+        for id in self.pages_of(self.account(phone)?) {
+            self.tell(id, ToPage::Banned { kind });
+        }
         Ok(())
     }
 

@@ -79,6 +79,9 @@ pub struct MessageView {
     /// The page gets it before its key: as `ciphertext` first, readable a moment later.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub late_decryption: bool,
+    /// The page stores it without a word to anybody.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
 }
 
 /// One send by a page. A page that sends the same id twice makes two of these.
@@ -119,6 +122,9 @@ pub struct MessageRequest {
     /// The page gets it as `ciphertext` first.
     #[serde(default)]
     pub late_decryption: bool,
+    /// The page stores it without a word to anybody: as if what listens there were lost.
+    #[serde(default)]
+    pub silent: bool,
 }
 
 /// A group the account is a member of.
@@ -132,6 +138,29 @@ pub struct GroupRequest {
     /// Persons.
     #[serde(default)]
     pub participants: Vec<ChatId>,
+}
+
+/// How WhatsApp tells a page that its account may not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ban {
+    /// A signal; the connection stays.
+    Temporary,
+    /// The page is blocked.
+    Blocked,
+}
+
+/// What a page hears of its sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Answers {
+    /// Each is taken and answered.
+    #[default]
+    Given,
+    /// Each is taken, and the answer is lost.
+    Lost,
+    /// None arrives.
+    Nothing,
 }
 
 /// How an account is called, for the first scan.
@@ -148,7 +177,16 @@ impl MessageRequest {
     #[must_use]
     pub fn text(chat: ChatId, text: &str) -> Self {
         let text = text.to_owned();
-        Self { chat, text, author: None, from_me: false, push_name: None, phone: None, late_decryption: false }
+        Self {
+            chat,
+            text,
+            author: None,
+            from_me: false,
+            push_name: None,
+            phone: None,
+            late_decryption: false,
+            silent: false,
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), Refusal> {
