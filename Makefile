@@ -20,7 +20,7 @@ demo-down: ## end it, and leave nothing running
 test: ## everything: unit, property and component tests, charts, and the story on a real cluster (7 minutes; longer the first time)
 	@tests/run
 
-bench: deps ## how fast the operator makes pods and what that costs (1 minute; BENCH_PROFILE=release to compare)
+bench: deps ## how fast and how large everything is (15 minutes; BENCH_PROFILE=release to compare)
 	@tests/bench/run
 
 chaos: deps ## kill a session pod 100 times in a row at moments drawn from KILLS_SEED (8 minutes; KILLS=20 for fewer)

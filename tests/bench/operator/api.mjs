@@ -29,12 +29,12 @@ export class Kubernetes {
     return this.#call('GET', '/version').then((answer) => answer.gitVersion);
   }
 
-  create(company, name) {
+  create(company, name, spec = {}) {
     return this.#call('POST', `/apis/whatsapp-operator.dev/v1alpha1/namespaces/company-${company}/whatsappconnections`, {
       apiVersion: 'whatsapp-operator.dev/v1alpha1',
       kind: 'WhatsAppConnection',
       metadata: { name },
-      spec: { companyId: company },
+      spec: { companyId: company, ...spec },
     });
   }
 

@@ -1,0 +1,19 @@
+// What the parts print: numbers by nearest rank, tables in Markdown, and the machine that they were seen on.
+import { cpus, loadavg, totalmem } from 'node:os';
+
+/** Nearest rank: of 30 values the 99th percentile is the greatest. */
+export function percentile(values, p) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.ceil((p / 100) * sorted.length) - 1];
+}
+
+/** A table whose columns after the first are numbers, except the last, which is the unit. */
+export function table(heads, rows) {
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  const rule = heads.map((_, i) => (i === 0 || heads[i] === 'unit' ? '---' : '---:'));
+  return [line(heads), `|${rule.join('|')}|`, ...rows.map(line)].join('\n');
+}
+
+/** What else runs on the machine is in every figure: asked before the first one. */
+export const machine = () =>
+  `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, load ${loadavg()[0].toFixed(1)} at the start`;
