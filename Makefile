@@ -54,6 +54,7 @@ generate: ## write anew what is generated: CRDs, tables in docs/, what the chart
 	UPDATE_GOLDEN=1 cargo test --quiet --locked -p crds --test golden
 	UPDATE_GOLDEN=1 cargo test --quiet --locked -p session-pod --lib table
 	charts/goldens update
+	UPDATE_GOLDEN=1 cargo test --quiet --locked -p reference
 
 format: ## format all Rust
 	cargo fmt --all
