@@ -1,9 +1,11 @@
 //! Makes the pages of `docs/reference/` that describe what a person may write: the custom resource and the settings.
 //! Nothing here is said twice: every sentence is the documentation of the field or of the flag.
 
+mod reasons;
 mod resource;
 mod settings;
 
+pub use reasons::reasons;
 pub use resource::resource;
 pub use settings::settings;
 

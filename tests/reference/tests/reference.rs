@@ -27,6 +27,12 @@ fn the_custom_resource() {
 }
 
 #[test]
+fn the_reasons() {
+    let all = crds::Reason::ALL.iter().map(|reason| (reason.as_str(), reason.meaning()));
+    compare("reasons.md", &reference::reasons(all));
+}
+
+#[test]
 fn the_settings_of_every_program() {
     for (name, command) in [
         ("operator", operator::settings::Arguments::command()),
