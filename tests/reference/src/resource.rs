@@ -10,7 +10,7 @@ use crate::cell;
 #[must_use]
 pub fn resource(definition: &Value) -> String {
     let spec = &definition["spec"];
-    let (names, version) = (&spec["names"], &spec["versions"][0]);
+    let (names, version) = (&spec["names"], at(spec, "/versions/0"));
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut text = format!(
         "# `{kind}`\n\n`{group}/{version}`, {scope}, short `{short}`.\n\nGenerated from the types in `crds/`; `make generate` writes it anew. `kubectl explain` says the same.\n",
@@ -18,13 +18,14 @@ pub fn resource(definition: &Value) -> String {
         group = word(&spec["group"]),
         version = word(&version["name"]),
         scope = word(&spec["scope"]).to_lowercase(),
-        short = word(&names["shortNames"][0]),
+        short = word(at(names, "/shortNames/0")),
     );
-    let schema = &version["schema"]["openAPIV3Schema"];
+    let schema = at(version, "/schema/openAPIV3Schema");
     for part in ["spec", "status"] {
-        let _ = write!(text, "\n## {part}\n\n{}\n", said_of(&schema["properties"][part]));
+        let schema = at(schema, &format!("/properties/{part}"));
+        let _ = write!(text, "\n## {part}\n\n{}\n", said_of(schema));
         text.push_str("\n| field | type | default | meaning |\n|---|---|---|---|\n");
-        fields(&schema["properties"][part], part, &mut text);
+        fields(schema, part, &mut text);
     }
     let mut rules = Vec::new();
     collect_rules(schema, "", &mut rules);
@@ -38,6 +39,11 @@ pub fn resource(definition: &Value) -> String {
         let _ = writeln!(text, "| {} | `{}` | {shown} |", word(&column["name"]), cell(&word(&column["jsonPath"])));
     }
     text
+}
+
+/// What stands at a JSON pointer; null where nothing does.
+fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
 fn said_of(schema: &Value) -> String {
