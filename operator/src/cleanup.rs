@@ -35,7 +35,11 @@ pub async fn regularly(context: Arc<Context>, health: Health) {
         tokio::select! {
             _ = soon.tick() => {}
             // It may have been started anew, without the users it had.
-            () = context.redis_is_back.notified() => next_sweep = Instant::now(),
+            () = context.redis_is_back.notified() => {
+                // Our own connection may not have noticed yet that it was lost. Asking makes it notice.
+                let _ = context.relay.clone().users().await;
+                next_sweep = Instant::now();
+            }
         }
         pulse.beat();
         let filled = context.cluster.connections_known() && context.cluster.companies_known();

@@ -107,6 +107,11 @@ impl Reports {
         });
     }
 
+    /// Notes that the spec was edited. Whoever did so waits for the answer, and people do not edit faster than etcd writes.
+    pub fn edited(&self, id: ConnectionId) {
+        self.entry(id, |entry| entry.booked = None);
+    }
+
     /// Notes that nothing waits to be told.
     pub fn settled(&self, id: ConnectionId) {
         self.entry(id, |entry| entry.waiting = None);
@@ -158,6 +163,18 @@ mod tests {
         assert!(writes.len() <= 20, "{writes:?}");
         let late = writes.iter().filter(|second| (60..600).contains(*second)).count();
         assert!(late <= 9, "more than one a minute: {writes:?}");
+    }
+
+    #[test]
+    fn an_edit_is_answered_at_once_also_by_a_connection_that_had_much_to_tell() {
+        let (reports, start) = (Reports::default(), Instant::now());
+        let end = start + SHORTEST * BURST;
+        for second in 0..BURST {
+            reports.written_at(id(), told(1), None, start + SHORTEST * second);
+        }
+        assert!(reports.wait_at(id(), Change::News, end).is_some());
+        reports.edited(id());
+        assert_eq!(reports.wait_at(id(), Change::News, end), None);
     }
 
     #[test]

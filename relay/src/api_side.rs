@@ -5,7 +5,7 @@ use redis::AsyncCommands;
 use redis::streams::{StreamId, StreamRangeReply};
 
 use crate::command::Command;
-use crate::endpoint::Redis;
+use crate::connection::Redis;
 use crate::envelope::{Envelope, Undecodable};
 use crate::error::RelayError;
 use crate::event::Event;

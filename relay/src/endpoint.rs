@@ -9,6 +9,7 @@ use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates};
 
 use crate::acl::Credentials;
+use crate::connection::Redis;
 use crate::credential_files::CredentialFiles;
 use crate::error::RelayError;
 
@@ -29,9 +30,6 @@ const PROBES: u32 = 3;
 
 /// Longest wait for the peer to acknowledge what was written. The same 30 s: in Linux this one also ends the probes.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
-
-/// The cheap-to-clone connection that everything but subscriptions shares.
-pub type Redis = ConnectionManager;
 
 /// Address and credentials of one Redis user. Its `Debug` shows only the address.
 #[derive(Clone)]
@@ -95,6 +93,11 @@ impl Endpoint {
 
     /// A connection that connects when it is first used and again whenever it was lost.
     pub fn connect(&self) -> Result<Redis, RelayError> {
+        Redis::new(self.clone())
+    }
+
+    /// What connects, and again after I/O errors; [`Redis`] does the rest.
+    pub(crate) fn manager(&self) -> Result<ConnectionManager, RelayError> {
         let mut config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(RESPONSE))
             .set_connection_timeout(Some(CONNECT))

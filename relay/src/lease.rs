@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::endpoint::Redis;
+use crate::connection::Redis;
 use crate::error::RelayError;
 use crate::ids::ConnectionId;
 use crate::names::Names;

@@ -4,6 +4,7 @@
 mod acl;
 mod api_side;
 mod command;
+mod connection;
 mod credential_files;
 mod endpoint;
 mod envelope;
@@ -21,7 +22,8 @@ mod subscribe;
 pub use acl::{Credentials, acl_rules};
 pub use api_side::{ApiRelay, Entry};
 pub use command::{Command, CommandAction, Outcome};
-pub use endpoint::{Endpoint, Redis};
+pub use connection::Redis;
+pub use endpoint::Endpoint;
 pub use envelope::{Envelope, Header, Undecodable, VERSION};
 pub use error::RelayError;
 pub use event::{Ack, Chat, Event, Live, Message, StateChange};

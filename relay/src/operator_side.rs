@@ -8,7 +8,7 @@ use redis::AsyncCommands;
 
 use crate::acl::acl_rules;
 use crate::api_side::read_status;
-use crate::endpoint::Redis;
+use crate::connection::Redis;
 use crate::envelope::Envelope;
 use crate::error::RelayError;
 use crate::ids::ConnectionId;

@@ -5,7 +5,7 @@ use redis::AsyncCommands;
 use redis::streams::{StreamReadOptions, StreamReadReply};
 
 use crate::command::Command;
-use crate::endpoint::Redis;
+use crate::connection::Redis;
 use crate::envelope::Envelope;
 use crate::error::RelayError;
 use crate::event::{Event, Live};

@@ -197,3 +197,17 @@ async fn nothing_is_left_of_a_forgotten_connection() {
     operator.forget(id(1)).await.expect("is forgotten");
     assert_eq!(operator.known().await.expect("is read"), [id(2)].into());
 }
+
+/// What would be lost: every session of a Redis that came back without its users, although the operator gives them back.
+#[tokio::test]
+async fn a_connection_that_was_refused_once_is_let_in_when_its_user_is_there() {
+    let redis = Redis::start().await;
+    let credentials = Credentials::of_session(id(1), "password-of-1".to_owned());
+    let mut own = Endpoint::new(&redis.url(), Some(&credentials)).expect("valid").connect().expect("lazy");
+    let mut clone = own.clone();
+    let refused = Lease::acquire(&mut own, id(1), "pod-a").await;
+    assert!(matches!(refused, Err(RelayError::Redis(_))), "nobody knows the user yet");
+    OperatorRelay::new(admin(&redis)).allow(id(1), &[credentials.password()]).await.expect("user is made");
+    held(&mut own, id(1), "pod-a").await;
+    held(&mut clone, id(1), "pod-a").await;
+}

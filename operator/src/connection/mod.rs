@@ -37,6 +37,7 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
         // Whatever was refused, something else is asked for now.
         memory.refusals.forget(&id);
         memory.attempts.forget(&id);
+        memory.reports.edited(id);
     }
     let before = memory.reports.standing(id, connection);
     let mut seen = observe::caches(connection, before.as_ref(), context)?;
