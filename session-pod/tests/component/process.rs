@@ -22,8 +22,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_session-pod");
 /// A running pod.
 pub struct Process {
     namespace: Child,
-    /// Of the pod itself.
-    pub pid: i32,
+    /// Of the pod itself, unless it had ended before anybody looked.
+    pid: Option<i32>,
     admin: SocketAddr,
     log: PathBuf,
 }
@@ -48,7 +48,7 @@ impl World {
         let log = self.folder.path().join(format!("{uid}.log"));
         let output = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log");
         let script = format!("set -e; {}\nexec \"$@\"", start.before);
-        let namespace = Command::new("unshare")
+        let mut namespace = Command::new("unshare")
             .args(["--fork", "--pid", "--mount-proc", "--kill-child", "sh", "-c", &script, "sh", PROGRAM])
             .args(self.command_line(uid, "volume").into_iter().skip(1))
             .arg(format!("--admin-address={admin}"))
@@ -62,8 +62,12 @@ impl World {
         let outer = namespace.id().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
         // Its only child is the shell, which becomes the pod.
         let pid = eventually(SHORT, "the pod's process", async || {
-            let children = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children"));
-            children.map_err(|error| error.to_string())?.trim().parse::<i32>().map_err(|error| error.to_string())
+            let children = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap_or_default();
+            match (children.trim().parse::<i32>(), namespace.try_wait()) {
+                (Ok(pid), _) => Ok(Some(pid)),
+                (Err(_), Ok(Some(_))) => Ok(None),
+                (Err(error), _) => Err(error),
+            }
         })
         .await;
         Process { namespace, pid, admin, log }
@@ -77,7 +81,9 @@ impl World {
 impl Process {
     /// Nothing happens when it has ended meanwhile.
     pub fn signal(&self, signal: Signal) {
-        let _ = kill_process(Pid::from_raw(self.pid).expect("a pid"), signal);
+        if let Some(pid) = self.pid.and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
     }
 
     /// SIGTERM; gives the exit code, and how long it took.
@@ -101,9 +107,14 @@ impl Process {
         status.expect("waited")
     }
 
+    /// Of the pod itself.
+    pub fn pid(&self) -> i32 {
+        self.pid.expect("it had ended before anybody looked")
+    }
+
     /// A path as the pod sees it: with the mounts of its own.
     pub fn path(&self, path: &std::path::Path) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root{}", self.pid, path.display()))
+        PathBuf::from(format!("/proc/{}/root{}", self.pid(), path.display()))
     }
 
     /// Status and text of a page of its admin server; nothing while it does not listen.
@@ -130,6 +141,6 @@ impl Process {
 
     /// Whether it is there and no zombie.
     pub fn lives(&self) -> bool {
-        stat(self.pid).is_some_and(|stat| stat.state != 'Z')
+        stat(self.pid()).is_some_and(|stat| stat.state != 'Z')
     }
 }
