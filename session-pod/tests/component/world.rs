@@ -114,7 +114,7 @@ impl World {
             format!("--redis-credentials-dir={}", folder.display()),
             format!("--profile-dir={}", folder.join(volume).display()),
             format!("--scratch-dir={}", folder.join("scratch").join(uid).display()),
-            format!("--page-dir={}", PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("page/dist").display()),
+            format!("--page-dir={}", page().display()),
             format!(
                 "--browser-args=--no-sandbox --host-resolver-rules=MAP web.whatsapp.com {} \
                  --ignore-certificate-errors-spki-list={} {}",
@@ -367,4 +367,11 @@ pub fn chat(id: &str) -> ChatId {
 pub fn text(to: &str, text: &str) -> (MessageId, CommandAction) {
     let message = MessageId::outgoing(&chat(to), runtime::ambient::random_bytes());
     (message.clone(), CommandAction::SendText { message, chat: chat(to), text: text.to_owned() })
+}
+
+/// The scripts for the page, which npm makes.
+fn page() -> PathBuf {
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("page/dist");
+    assert!(page.join("bridge.js").exists(), "{} is not built: run `make lint`", page.display());
+    page
 }
