@@ -43,18 +43,20 @@ check: lint ## the inner loop: format, lints, unit and component tests (1:40 war
 	RUST_TEST_THREADS=4 tests/harness/with-control-plane cargo test --workspace --locked --quiet
 
 lint: deps ## formats, lints, dependencies, types
-	@tests/install-tools
+	@tests/install-tools cargo-machete cargo-deny
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	$(WAC_CACHE)/tools/bin/cargo-deny --log-level error check bans licenses sources
 	$(WAC_CACHE)/tools/bin/cargo-machete >/dev/null || $(WAC_CACHE)/tools/bin/cargo-machete
 	cd session-pod/page && npm run --silent check && npm run --silent build
 
-generate: ## write anew what is generated: CRDs, tables in docs/, what the charts render
+generate: ## write anew what is generated: CRDs, the description of the API, tables in docs/, what the charts render
 	UPDATE_GOLDEN=1 cargo test --quiet --locked -p crds --test golden
 	UPDATE_GOLDEN=1 cargo test --quiet --locked -p session-pod --lib table
+	UPDATE_GOLDEN=1 cargo test --quiet --locked -p api --lib description_in_the_tree
 	charts/goldens update
 	UPDATE_GOLDEN=1 cargo test --quiet --locked -p reference
+	for crate in operator session-pod api; do UPDATE_GOLDEN=1 cargo test --quiet --locked -p $$crate --lib metrics_reference || exit; done
 
 format: ## format all Rust
 	cargo fmt --all

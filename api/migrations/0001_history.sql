@@ -63,6 +63,7 @@ CREATE TABLE messages (
     UNIQUE (connection_id, wa_id)
 );
 CREATE INDEX messages_by_time ON messages (chat_id, sent_at DESC, seq DESC);
+CREATE INDEX messages_by_arrival ON messages (connection_id, seq);
 CREATE INDEX messages_by_command ON messages (command_id) WHERE command_id IS NOT NULL;
 CREATE INDEX messages_without_outcome ON messages (deadline)
     WHERE command_id IS NOT NULL AND outcome IS NULL;
@@ -105,11 +106,26 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 
+-- Who tried to change what, and how it went: of people and programs, not of sessions. Never what a message said.
+CREATE TABLE audit (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    company_id text NOT NULL,
+    at         timestamptz NOT NULL,
+    subject    text,
+    action     text NOT NULL,
+    target     uuid,
+    status     smallint NOT NULL,
+    request_id text NOT NULL
+);
+CREATE INDEX audit_by_company ON audit (company_id, id DESC);
+CREATE INDEX audit_by_age ON audit (at);
+
 DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['cursors', 'chats', 'messages', 'events', 'dead_letters', 'idempotency_keys'] LOOP
+    FOREACH name IN ARRAY ARRAY['cursors', 'chats', 'messages', 'events', 'dead_letters', 'idempotency_keys',
+        'audit'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format(

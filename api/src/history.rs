@@ -54,7 +54,7 @@ pub async fn sweep(app: App, stop: CancellationToken) -> Result<(), RecvError> {
 
 async fn once(app: &App) -> Result<(), SweepError> {
     let started = ambient::now();
-    let mut tx = app.store().begin_house().await?;
+    let mut tx = app.store().begin_cross_tenant().await?;
     let mut gone = tx.connections().await?;
     drop(tx);
     gone.retain(|id| !app.fleet().exists(*id));
@@ -63,7 +63,7 @@ async fn once(app: &App) -> Result<(), SweepError> {
     }
     let existing: BTreeSet<_> = app.fleet().list().await?.into_iter().collect();
     for connection in gone.into_iter().filter(|id| !existing.contains(id)) {
-        let mut tx = app.store().begin_house().await?;
+        let mut tx = app.store().begin_cross_tenant().await?;
         tx.forget(connection).await?;
         tx.commit().await?;
         tracing::info!(%connection, %started, "history of a deleted connection removed");

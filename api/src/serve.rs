@@ -5,23 +5,24 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::Router;
 use axum::serve::ListenerExt;
 use kube::Client;
 use relay::{ApiRelay, RelayError};
 use runtime::health::{Gate, Health};
 use runtime::shutdown::Shutdown;
 use runtime::{admin, telemetry};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, router};
+use crate::app::App;
+use crate::auth::{ApiState, AuditLog};
 use crate::fleet::{Fleet, follow};
 use crate::realtime::{hub, socketio};
+use crate::routes::router;
 use crate::settings::{MigrateSettings, Settings};
 use crate::store::{Store, migrate};
-use crate::{history, ingest, messages};
+use crate::{history, http, ingest, messages, metrics};
 
 /// How often the database is asked whether it is there.
 const PROBE: Duration = Duration::from_secs(2);
@@ -42,13 +43,19 @@ pub enum StartError {
 
 /// Serves until told to stop.
 pub async fn run(settings: Settings) -> ExitCode {
-    telemetry::log(settings.log_format);
+    let telemetry = telemetry::start("whatsapp-api", settings.log_format, settings.collector.as_ref());
+    let code = run_until_told(settings).await;
+    telemetry.finish().await;
+    code
+}
+
+async fn run_until_told(settings: Settings) -> ExitCode {
     let shutdown = match Shutdown::on_signal() {
         Ok(shutdown) => shutdown,
         Err(error) => return failed(&error),
     };
-    let metrics = match telemetry::metrics() {
-        Ok(metrics) => metrics,
+    let exposition = match runtime::metrics::install(metrics::ALL, &metrics::READY) {
+        Ok(exposition) => exposition,
         Err(error) => return failed(&error),
     };
     let client = match Client::try_default().await {
@@ -56,7 +63,7 @@ pub async fn run(settings: Settings) -> ExitCode {
         Err(error) => return failed(&error),
     };
     let health = Health::default();
-    let admin = admin::serve(settings.admin_address, health.clone(), metrics, shutdown.token());
+    let admin = admin::serve(settings.admin_address, health.clone(), exposition, shutdown.token());
     shutdown.spawn("admin server", admin);
     match start(settings, client, &health, &shutdown).await {
         Ok(address) => tracing::info!(%address, "API listens"),
@@ -67,7 +74,7 @@ pub async fn run(settings: Settings) -> ExitCode {
 
 /// Brings the database's schema up to date.
 pub async fn run_migrations(settings: MigrateSettings) -> ExitCode {
-    telemetry::log(settings.log_format);
+    let _telemetry = telemetry::start("whatsapp-api", settings.log_format, None);
     match migrate(&settings.database).await {
         Ok(()) => {
             tracing::info!("the schema is up to date");
@@ -93,14 +100,15 @@ pub async fn start(
     let store = Store::new(settings.database);
     let fleet = Fleet::new(client);
     let relay = ApiRelay::new(settings.redis.connect()?);
+    let app = App::new(store.clone(), fleet.clone(), relay);
     let (layer, io) = socketio::sockets(settings.tokens.clone(), &settings.origins);
-    let app = App::new(store.clone(), fleet.clone(), relay, settings.tokens);
 
     let listen = |error| StartError::Listen(settings.address, error);
     let listener = TcpListener::bind(settings.address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let routes = router(app.clone(), layer, &settings.origins);
-    shutdown.spawn("server", serve(listener, routes, shutdown.token()));
+    let state = ApiState::new(app.clone(), settings.tokens, settings.limits);
+    let routes = router(state, AuditLog::new(app.clone()), layer, &settings.origins);
+    shutdown.spawn("server", http::serve(listener.tap_io(no_delay), routes, http::HEAD, shutdown.token()));
 
     follow(&fleet, health, shutdown);
     shutdown.spawn("sockets", socketio::expire(io.clone(), shutdown.token()));
@@ -122,14 +130,11 @@ pub async fn start(
     Ok(address)
 }
 
-async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> std::io::Result<()> {
-    // Without it small answers wait for the client's delayed acknowledgement: up to 40 ms each.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY not set");
-        }
-    });
-    axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
+/// Without it small answers wait for the client's delayed acknowledgement: up to 40 ms each.
+fn no_delay(stream: &mut TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY not set");
+    }
 }
 
 /// True once the schema is there, false when the process ends before.

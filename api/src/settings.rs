@@ -2,17 +2,19 @@
 //! files; nothing here prints one.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand};
 use relay::{Credentials, Endpoint};
+use runtime::otlp::Collector;
 use runtime::settings::{Complaints, read_secret};
 use runtime::telemetry::LogFormat;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::auth::{EXAMPLE_SECRET, SHORTEST_SECRET, TokenKeys};
+use crate::auth::{EXAMPLE_SECRET, Limits, SHORTEST_SECRET, TokenKeys};
 
 /// Serves connections, chats and messages of WhatsApp over REST and Socket.IO.
 #[derive(Parser, Debug)]
@@ -82,12 +84,18 @@ pub struct RawSettings {
     /// File that holds that user's password; unset means what the URL says.
     #[arg(long, env = "REDIS_PASSWORD_FILE")]
     redis_password_file: Option<PathBuf>,
+    /// Requests a second that one company may make of one replica; twice as many at once.
+    #[arg(long, env = "RATE_LIMIT", default_value = "100")]
+    rate_limit: String,
     /// Where `/live`, `/ready` and `/metrics` are served.
     #[arg(long, env = "ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
     admin_address: String,
     /// json or text.
     #[arg(long, env = "LOG_FORMAT", default_value = "json")]
     log_format: String,
+    /// Where traces go: a collector that takes OTLP over HTTP, for example `http://collector:4318`; unset means nowhere.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
 }
 
 /// What `api migrate` needs.
@@ -108,6 +116,8 @@ pub struct Settings {
     pub redis: Endpoint,
     /// Verifies tokens.
     pub tokens: TokenKeys,
+    /// How much a company may ask.
+    pub limits: Limits,
     /// Who may call from a browser.
     pub origins: Vec<HeaderValue>,
     /// Where REST and Socket.IO are served.
@@ -116,6 +126,8 @@ pub struct Settings {
     pub admin_address: SocketAddr,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// Where traces go.
+    pub collector: Option<Collector>,
 }
 
 impl RawSettings {
@@ -125,19 +137,26 @@ impl RawSettings {
         let database = self.database(&mut complaints);
         let redis = self.redis(&mut complaints);
         let tokens = self.tokens(&mut complaints);
+        let limits: Option<NonZeroU16> = complaints.check("RATE_LIMIT", self.rate_limit.parse());
         let origins = complaints.check("FRONTEND_URL", origins(&self.frontend_url));
         let port: Option<u16> = complaints.check("PORT", self.port.parse());
         let admin_address = complaints.check("ADMIN_ADDRESS", self.admin_address.parse());
         let log_format = complaints.check("LOG_FORMAT", self.log_format.parse());
+        let collector = complaints.check(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            Collector::optional(self.otlp_endpoint.as_deref().unwrap_or_default()),
+        );
         let all = (|| {
             Some(Settings {
                 database: database?,
                 redis: redis?,
                 tokens: tokens?,
+                limits: limits.map(Limits::new)?,
                 origins: origins?,
                 address: (Ipv4Addr::UNSPECIFIED, port?).into(),
                 admin_address: admin_address?,
                 log_format: log_format?,
+                collector: collector?,
             })
         })();
         complaints.into_result(all)
@@ -236,11 +255,21 @@ mod tests {
             "--port=http",
             "--frontend-url=https://crm.example.org/login",
             "--redis-url=hunter2",
+            "--rate-limit=0",
             "--admin-address=8080",
             "--log-format=xml",
         ]);
         let complaints = wrong.expect_err("all is wrong");
-        for name in ["DATABASE_URL", "JWT_SECRET", "PORT", "FRONTEND_URL", "REDIS_URL", "ADMIN_ADDRESS", "LOG_FORMAT"] {
+        for name in [
+            "DATABASE_URL",
+            "JWT_SECRET",
+            "PORT",
+            "FRONTEND_URL",
+            "REDIS_URL",
+            "RATE_LIMIT",
+            "ADMIN_ADDRESS",
+            "LOG_FORMAT",
+        ] {
             let complained = complaints.all().iter().filter(|complaint| complaint.starts_with(&format!("{name}:")));
             assert_eq!(complained.count(), 1, "{name}: {complaints:?}");
         }

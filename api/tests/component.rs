@@ -9,26 +9,42 @@
     reason = "this is how a test fails; the lints know only functions that are tests themselves"
 )]
 
+#[path = "component/audit.rs"]
+mod audit;
 #[path = "component/bad_input.rs"]
 mod bad_input;
 #[path = "component/connections.rs"]
 mod connections;
+#[path = "component/contract.rs"]
+mod contract;
+#[path = "component/description.rs"]
+mod description;
 #[path = "component/failures.rs"]
 mod failures;
+#[path = "component/headers.rs"]
+mod headers;
 #[path = "component/http.rs"]
 mod http;
 #[path = "component/ingest.rs"]
 mod ingest;
+#[path = "component/paging.rs"]
+mod paging;
 #[path = "component/program.rs"]
 mod program;
 #[path = "component/realtime.rs"]
 mod realtime;
+#[path = "component/row_level_security.rs"]
+mod row_level_security;
+#[path = "component/schemathesis.rs"]
+mod schemathesis;
 #[path = "component/send.rs"]
 mod send;
 #[path = "component/session.rs"]
 mod session;
 #[path = "component/socket.rs"]
 mod socket;
+#[path = "component/telemetry.rs"]
+mod telemetry;
 #[path = "component/tenancy.rs"]
 mod tenancy;
 #[path = "component/world.rs"]

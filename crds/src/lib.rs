@@ -25,3 +25,7 @@ pub const GIVE_UP_VOLUME: &str = "whatsapp-operator.dev/give-up-volume";
 /// Annotation on every object of a connection: the connection's UID, which an object keeps when somebody takes its owner
 /// reference off.
 pub const CONNECTION_UID: &str = "whatsapp-operator.dev/connection-uid";
+
+/// Annotation with the W3C `traceparent` of what asked for a connection's spec to be as it is, and, on a pod, of what made
+/// it. It only says where to look: nothing is decided by it.
+pub const TRACE_ANNOTATION: &str = "whatsapp-operator.dev/traceparent";

@@ -57,6 +57,7 @@ pub async fn regularly(context: Arc<Context>, health: Health) {
             Ok(()) => next_sweep = Instant::now() + SWEEP,
             Err(error) => {
                 tracing::warn!(%error, "sweep of Redis failed");
+                metrics::SWEEP_ERRORS.count([]);
                 next_sweep = Instant::now() + RETRY;
             }
         }

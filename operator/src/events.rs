@@ -107,6 +107,7 @@ const fn news(reason: Reason) -> News {
 
 /// Tells that a pod is being deleted; as an Event where the status does not tell why.
 pub async fn deleting_pod(connection: &ValidConnection, why: DeleteReason, context: &Context) {
+    metrics::PODS_DELETED.count([why.as_str()]);
     tracing::info!(reason = ?why, connection = %connection.id, company = %connection.company, "deleting pod");
     let (kind, reason, note) = match why {
         // Whoever suspended it knows.
@@ -121,6 +122,7 @@ pub async fn deleting_pod(connection: &ValidConnection, why: DeleteReason, conte
 
 /// Tells that the pod of a lost node was taken away.
 pub async fn forced(connection: &ValidConnection, context: &Context) {
+    metrics::PODS_DELETED.count(["Forced"]);
     tracing::warn!(connection = %connection.id, company = %connection.company, "pod taken away by force");
     let note = "The pod did not come to its end and its session has given up its lease: replacing it.".to_owned();
     publish(&about(connection), EventType::Warning, "ForceDeleted", "DeletePod", note, context).await;

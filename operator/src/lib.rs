@@ -17,6 +17,7 @@ pub mod rotation;
 pub mod settings;
 pub mod watch;
 
+mod census;
 mod serve;
 
 pub use serve::{operate, print_definitions, run};

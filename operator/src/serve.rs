@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::leader::{Leadership, campaign, guarded};
 use crate::settings::Settings;
 use crate::watch::Started;
-use crate::{cleanup, company, connection, definition, metrics, rotation, watch};
+use crate::{census, cleanup, company, connection, definition, metrics, rotation, watch};
 
 /// Everything is looked at this often, whatever the watches say.
 pub(crate) const SWEEP: Duration = Duration::from_mins(1);
@@ -65,14 +65,23 @@ fn failed(error: &dyn std::fmt::Display) -> ExitCode {
 
 /// The operator as a process.
 pub async fn run(settings: Settings) -> ExitCode {
-    runtime::telemetry::log(settings.log_format);
-    let (shutdown, handle, client) =
-        match (Shutdown::on_signal(), runtime::telemetry::metrics(), crate::client::client().await) {
-            (Ok(shutdown), Ok(handle), Ok(client)) => (shutdown, handle, client),
-            (Err(error), ..) => return failed(&error),
-            (_, Err(error), _) => return failed(&error),
-            (.., Err(error)) => return failed(&error),
-        };
+    let telemetry = runtime::telemetry::start("whatsapp-operator", settings.log_format, settings.collector.as_ref());
+    let code = run_until_told(settings).await;
+    telemetry.finish().await;
+    code
+}
+
+async fn run_until_told(settings: Settings) -> ExitCode {
+    let (shutdown, handle, client) = match (
+        Shutdown::on_signal(),
+        runtime::metrics::install(metrics::ALL, &metrics::READY),
+        crate::client::client().await,
+    ) {
+        (Ok(shutdown), Ok(handle), Ok(client)) => (shutdown, handle, client),
+        (Err(error), ..) => return failed(&error),
+        (_, Err(error), _) => return failed(&error),
+        (.., Err(error)) => return failed(&error),
+    };
     let health = Health::default();
     shutdown.spawn("admin", runtime::admin::serve(settings.admin_address, health.clone(), handle, shutdown.token()));
     if let Err(error) = operate(settings, client, &health, &shutdown) {
@@ -128,6 +137,7 @@ pub fn operate(
     // Not raced against the token: it ends by itself once the reconciles under way have ended.
     shutdown.spawn("controller", acting.track_future(finished(controller)));
     shutdown.spawn("companies", until(token.clone(), companies));
+    shutdown.spawn("census", until(token.clone(), census::run(context.clone())));
     shutdown.spawn("watchdog", until(token.clone(), watchdog(lives, health.clone(), settings.watch.stale)));
     shutdown.spawn("cleanup", acting.track_future(until(token.clone(), cleanup::follow(deleted, context.clone()))));
     shutdown

@@ -8,6 +8,7 @@ use crds::Compute;
 use jiff::SignedDuration;
 use k8s_openapi::api::networking::v1::{NetworkPolicyEgressRule, NetworkPolicyPeer};
 use relay::{Credentials, Endpoint};
+use runtime::otlp::Collector;
 use runtime::settings::{Complaints, RedisArguments, RedisSettings, ServerArguments};
 use runtime::telemetry::LogFormat;
 use serde::de::DeserializeOwned;
@@ -120,6 +121,8 @@ pub struct SessionDefaults {
     pub redis_url: String,
     /// json or text, as the operator's own.
     pub log_format: String,
+    /// Where traces go, as the operator's own.
+    pub collector: Option<Collector>,
 }
 
 /// What the session pods of every company may reach and be reached by.
@@ -148,6 +151,8 @@ pub struct Settings {
     pub admin_address: SocketAddr,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// Where traces go.
+    pub collector: Option<Collector>,
     /// This pod.
     pub pod_name: String,
     /// Who of the replicas acts.
@@ -194,6 +199,7 @@ impl RawSettings {
         });
         let admin_address = self.server.admin_address(&mut complaints);
         let log_format = self.server.log_format(&mut complaints);
+        let collector = self.server.collector(&mut complaints);
         let all = (|| {
             let Amounts { requests, limits } = amounts?;
             let redis = redis?;
@@ -205,6 +211,7 @@ impl RawSettings {
                 limits,
                 redis_url: redis_url?,
                 log_format: log_format?.to_string(),
+                collector: collector.clone()?,
             };
             let network = SessionNetwork {
                 redis_peers: redis_peers?,
@@ -225,6 +232,7 @@ impl RawSettings {
                 redis,
                 admin_address,
                 log_format,
+                collector: collector?,
                 pod_name,
                 election,
                 rotation,

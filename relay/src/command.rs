@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ids::{ChatId, MessageId};
+use crate::trace::TraceParent;
 
 /// A command with its id and the time after which it must not be begun any more.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub struct Command {
     pub deadline: Timestamp,
     /// What to do.
     pub action: CommandAction,
+    /// What it was asked in the course of, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "TraceParent::lenient")]
+    pub trace: Option<TraceParent>,
 }
 
 /// The things a session can be asked to do.

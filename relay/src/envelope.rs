@@ -1,4 +1,4 @@
-//! The wrapping of everything that goes through Redis: `{v, kind, at, fence, body}`, readable by older and newer sides.
+//! The wrapping of everything that goes through Redis: `{v, kind, at, fence, trace?, body}`, readable by older and newer sides.
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::offset::Fence;
+use crate::trace::TraceParent;
 
 /// Version of the envelope. A reader refuses a newer one: fields are added without raising it.
 pub const VERSION: u32 = 1;
@@ -20,6 +21,8 @@ pub struct Header {
     pub at: Timestamp,
     /// The fence under which the writer held the session; zero for writers that hold none (the API).
     pub fence: Fence,
+    /// What it was written in the course of, where that is known.
+    pub trace: Option<TraceParent>,
 }
 
 /// A payload with its header. `T` is an enum that serialises as `{kind, body}`.
@@ -38,6 +41,8 @@ struct Wire {
     at: Timestamp,
     #[serde(default)]
     fence: Fence,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "TraceParent::lenient")]
+    trace: Option<TraceParent>,
     #[serde(default)]
     body: Value,
 }
@@ -68,13 +73,21 @@ impl<T: Serialize + DeserializeOwned> Envelope<T> {
     /// Wraps a payload.
     #[must_use]
     pub const fn new(at: Timestamp, fence: Fence, payload: T) -> Self {
-        Self { header: Header { at, fence }, payload }
+        Self { header: Header { at, fence, trace: None }, payload }
+    }
+
+    /// The same, in the course of something.
+    #[must_use]
+    pub fn traced(mut self, trace: Option<TraceParent>) -> Self {
+        self.header.trace = trace;
+        self
     }
 
     /// The JSON text that is written.
     pub fn encode(&self) -> Result<String, serde_json::Error> {
         let Inner { kind, body } = serde_json::from_value(serde_json::to_value(&self.payload)?)?;
-        serde_json::to_string(&Wire { v: VERSION, kind, at: self.header.at, fence: self.header.fence, body })
+        let Header { at, fence, trace } = self.header;
+        serde_json::to_string(&Wire { v: VERSION, kind, at, fence, trace, body })
     }
 
     /// Reads what another side wrote. Unknown fields are ignored, an unknown kind is an error.
@@ -90,7 +103,7 @@ impl<T: Serialize + DeserializeOwned> Envelope<T> {
         let payload = serde_json::to_value(inner)
             .and_then(serde_json::from_value)
             .map_err(|source| Undecodable::Payload { kind: wire.kind, source })?;
-        Ok(Self { header: Header { at: wire.at, fence: wire.fence }, payload })
+        Ok(Self { header: Header { at: wire.at, fence: wire.fence, trace: wire.trace }, payload })
     }
 }
 

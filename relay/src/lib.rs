@@ -18,6 +18,7 @@ mod operator_side;
 mod session_side;
 mod status;
 mod subscribe;
+mod trace;
 
 pub use acl::{Credentials, acl_rules};
 pub use api_side::{ApiRelay, Entry};
@@ -35,3 +36,4 @@ pub use operator_side::OperatorRelay;
 pub use session_side::{COMMANDS_AT_ONCE, SessionRelay};
 pub use status::{Account, Disconnect, EngineVersions, LinkCode, LinkKind, SessionState, SessionStatus};
 pub use subscribe::{Note, subscribe};
+pub use trace::{InvalidTraceParent, TraceParent};

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Grows with every take-over of a session. Whoever comes with an older one is refused.
@@ -42,6 +44,13 @@ impl Offset {
     #[must_use]
     pub const fn parts(self) -> (u64, u64) {
         (self.milliseconds, self.number)
+    }
+
+    /// How long ago Redis gave it out. Zero where the two clocks say that it is yet to come.
+    #[must_use]
+    pub fn age(self, now: Timestamp) -> Duration {
+        let now = u64::try_from(now.as_millisecond()).unwrap_or_default();
+        Duration::from_millis(now.saturating_sub(self.milliseconds))
     }
 }
 
@@ -92,6 +101,13 @@ mod tests {
             let offset = |(milliseconds, number)| Offset { milliseconds, number };
             prop_assert_eq!(offset(a).cmp(&offset(b)), a.cmp(&b));
             prop_assert_eq!(offset(a).to_string().parse(), Ok(offset(a)));
+        }
+
+        #[test]
+        fn what_is_yet_to_come_is_new(milliseconds in 0_u32..u32::MAX, now in 0_u32..u32::MAX) {
+            let offset = Offset { milliseconds: milliseconds.into(), number: 7 };
+            let age = offset.age(Timestamp::from_millisecond(now.into()).expect("a time"));
+            prop_assert_eq!(age.as_millis(), u128::from(now.saturating_sub(milliseconds)));
         }
 
         #[test]

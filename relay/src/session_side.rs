@@ -14,6 +14,7 @@ use crate::lease::{Lease, evaluate};
 use crate::names::Names;
 use crate::offset::{Fence, Offset};
 use crate::status::{LinkCode, SessionStatus};
+use crate::trace::TraceParent;
 
 /// KEYS: events, fence. ARGV: fence, payload. Refuses a writer whose session was taken over. Each entry names the one
 /// before it, read inside the script: were it the writer's memory, an XADD whose answer was lost would leave a false gap.
@@ -58,7 +59,17 @@ impl SessionRelay {
 
     /// Writes a durable event and wakes the API. When this returns, Redis has it.
     pub async fn append(&mut self, event: &Event, at: Timestamp) -> Result<Offset, RelayError> {
-        let payload = Envelope::new(at, self.fence, event.clone()).encode()?;
+        self.append_traced(event, at, None).await
+    }
+
+    /// The same, in the course of something.
+    pub async fn append_traced(
+        &mut self,
+        event: &Event,
+        at: Timestamp,
+        trace: Option<TraceParent>,
+    ) -> Result<Offset, RelayError> {
+        let payload = Envelope::new(at, self.fence, event.clone()).traced(trace).encode()?;
         let keys = [self.names.events(), self.names.fence()];
         let id: Option<String> = evaluate(&mut self.redis, APPEND, &keys, &[&self.fence.to_string(), &payload]).await?;
         let id = id.ok_or(RelayError::Fenced { mine: self.fence })?;

@@ -13,6 +13,9 @@ macro_rules! states {
             /// Every state there is.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
+            /// Their names, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)+];
+
             /// The state's name, as in JSON.
             #[must_use]
             pub const fn as_str(self) -> &'static str {

@@ -72,6 +72,20 @@ fn every_event_ever_written_can_be_read() {
 }
 
 #[test]
+fn a_trace_is_carried_along_and_one_that_cannot_be_read_is_none() {
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let event = Event::State(StateChange { state: SessionState::Connected, reason: None });
+    let envelope = Envelope::new(NOW, Fence(7), event).traced(trace.parse().ok());
+    let text = envelope.encode().expect("is JSON");
+    assert!(text.contains(&format!(r#""trace":"{trace}""#)), "{text}");
+    assert_eq!(Envelope::<Event>::decode(&text).expect("is readable"), envelope);
+    for bad in [r#""trace":"x""#, r#""trace":7"#, r#""trace":null"#, r#""trace":{}"#] {
+        let read = Envelope::<Event>::decode(&text.replace(&format!(r#""trace":"{trace}""#), bad));
+        assert_eq!(read.expect("is readable").header.trace, None, "{bad}");
+    }
+}
+
+#[test]
 fn a_newer_writer_may_add_fields_but_not_everything_is_readable() {
     let read = |text: &str| Envelope::<Event>::decode(text);
     let known = r#"{"v":1,"kind":"ack","at":"1970-01-01T00:00:00Z","fence":7,"trace":"x","body":{"id":"true_5511999999999@c.us_3EB0","ack":3,"device":2}}"#;

@@ -126,7 +126,7 @@ async fn a_command_stays_until_it_is_finished_and_one_that_cannot_be_read_stops_
     let lease = held(&mut own, id(1), "pod-a").await;
     let mut session = SessionRelay::new(own, id(1), &lease);
     let mut api = ApiRelay::new(admin(&redis));
-    let command = Command { id: Uuid::from_u128(9), deadline: NOW, action: CommandAction::RefreshQr };
+    let command = Command { id: Uuid::from_u128(9), deadline: NOW, action: CommandAction::RefreshQr, trace: None };
     let _: String = redis::cmd("XADD")
         .arg(Names(id(1)).commands())
         .arg(&["*", "c", r#"{"v":1,"kind":"command","at":"1970-01-01T00:00:00Z","body":{"id":"later version"}}"#])
@@ -154,7 +154,7 @@ async fn commands_that_must_wait_hide_none_that_came_later() {
     let mut api = ApiRelay::new(admin(&redis));
     let ids: Vec<_> = (0..u128::try_from(COMMANDS_AT_ONCE).expect("small") + 3).map(Uuid::from_u128).collect();
     for id_of_command in &ids {
-        let command = Command { id: *id_of_command, deadline: NOW, action: CommandAction::RefreshQr };
+        let command = Command { id: *id_of_command, deadline: NOW, action: CommandAction::RefreshQr, trace: None };
         api.send(id(1), command, NOW).await.expect("is sent");
     }
     let first = session.commands(Offset::START).await.expect("is read");

@@ -1,31 +1,46 @@
 //! The admin server of every binary: `/live`, `/ready`, `/metrics`. Plain HTTP, for the kubelet and Prometheus only.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing::get};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
+use crate::metrics::Exposition;
+
+/// How often observations are sorted into their buckets when nobody looks: at 1,000 a second 240 kB wait meanwhile.
+const TIDY: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`.
 pub async fn serve(
     address: SocketAddr,
     health: Health,
-    metrics: PrometheusHandle,
+    metrics: Exposition,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     tracing::info!(%address, "admin server listens");
-    axum::serve(listener, router(health, metrics)).with_graceful_shutdown(stop.cancelled_owned()).await
+    let server = axum::serve(listener, router(health, metrics.clone())).with_graceful_shutdown(stop.cancelled_owned());
+    tokio::select! {
+        ended = server.into_future() => ended,
+        () = tidy(&metrics) => Ok(()),
+    }
 }
 
-fn router(health: Health, metrics: PrometheusHandle) -> Router {
+async fn tidy(metrics: &Exposition) {
+    let mut ticks = tokio::time::interval(TIDY);
+    loop {
+        ticks.tick().await;
+        metrics.tidy();
+    }
+}
+
+fn router(health: Health, metrics: Exposition) -> Router {
     Router::new()
         .route("/live", get(|State((health, _)): State<Parts>| async move { verdict(&health.stopped(Instant::now())) }))
         .route("/ready", get(|State((health, _)): State<Parts>| async move { verdict(&health.missing()) }))
@@ -33,7 +48,7 @@ fn router(health: Health, metrics: PrometheusHandle) -> Router {
         .with_state((health, metrics))
 }
 
-type Parts = (Health, PrometheusHandle);
+type Parts = (Health, Exposition);
 
 fn verdict(complaints: &[String]) -> Response {
     if complaints.is_empty() {
@@ -43,7 +58,7 @@ fn verdict(complaints: &[String]) -> Response {
     }
 }
 
-async fn render(State((_, metrics)): State<Parts>) -> Response {
-    metrics.run_upkeep();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response()
+async fn render(State((health, metrics)): State<Parts>) -> Response {
+    let text = metrics.render(health.missing().is_empty());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

@@ -4,6 +4,9 @@
 pub mod admin;
 pub mod ambient;
 pub mod health;
+pub mod metrics;
+pub mod otlp;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
+pub mod trace;

@@ -1,14 +1,23 @@
-//! Logs and metrics. No message text, phone number, QR code or token is ever given to either.
+//! Logs and traces. No message text, phone number, QR code or token is ever given to either.
 
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tracing_subscriber::filter::{EnvFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::{otlp, trace};
 
 /// What is logged when nothing else is asked for. chromiumoxide warns, with the whole message, of every frame that its
 /// generated protocol does not know: that would be WhatsApp's traffic in our log.
 const DEFAULT_FILTER: &str = "info,chromiumoxide=off,kube=warn,sqlx=warn,engineioxide=warn,socketioxide=warn";
 
-/// Seconds, from what a page call takes to what a start-up takes.
-const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// For the spans that were not sent yet when the process ends: one exchange with a collector that answers.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,21 +49,55 @@ impl std::str::FromStr for LogFormat {
     }
 }
 
-/// Sets up logging for the process. `RUST_LOG` overrides what is logged.
-pub fn log(format: LogFormat) {
+/// The telemetry of the process, to be ended with it.
+#[must_use]
+pub struct Telemetry(SdkTracerProvider);
+
+/// Sets up logs and traces for the process. `RUST_LOG` overrides what is logged. Spans go to `collector`, where there is
+/// one; without, they only have ids. Must be called within the runtime.
+pub fn start(service: &'static str, format: LogFormat, collector: Option<&otlp::Collector>) -> Telemetry {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Fails only when a test harness has set one up already.
-    let _ = match format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
         // Colours are for terminals; in `kubectl logs` and files they are noise.
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+        LogFormat::Text => {
+            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).with_filter(filter).boxed()
+        }
     };
+    let provider = provider(service, collector);
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer(service))
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
+        .with_filter(Targets::new().with_target(trace::TARGET, tracing::Level::INFO));
+    // Fails only when a test harness has set one up already.
+    let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
+    Telemetry(provider)
 }
 
-/// Installs the process' metrics and gives what renders them.
-pub fn metrics() -> Result<PrometheusHandle, BuildError> {
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
-        .install_recorder()
+fn provider(service: &'static str, collector: Option<&otlp::Collector>) -> SdkTracerProvider {
+    let builder = SdkTracerProvider::builder().with_resource(Resource::builder().with_service_name(service).build());
+    match collector.map(otlp::processor).transpose() {
+        Ok(Some(processor)) => builder.with_span_processor(processor).build(),
+        // Not recorded, but with ids.
+        Ok(None) => builder.with_sampler(Sampler::AlwaysOff).build(),
+        // The address was judged with the settings; what else is wrong is no reason to keep the service down.
+        Err(error) => {
+            tracing::error!(%error, "no spans are sent");
+            builder.with_sampler(Sampler::AlwaysOff).build()
+        }
+    }
+}
+
+impl Telemetry {
+    /// Sends the last spans.
+    pub async fn finish(self) {
+        // Blocks; without a collector it returns at once.
+        let ended = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(LAST_SPANS)).await;
+        if let Ok(Err(error)) = ended {
+            tracing::warn!(%error, "the last spans were not sent");
+        }
+    }
 }

@@ -14,12 +14,16 @@ use relay::{
     COMMANDS_AT_ONCE, ChatId, Command, CommandAction, Endpoint, Event, Offset, Outcome, SessionRelay, SessionState,
     Undecodable, subscribe,
 };
+use runtime::trace;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::journal::Journal;
+use crate::metrics;
 pub use gap::Gap;
 use judge::{Verdict, judge};
 
@@ -108,7 +112,10 @@ impl Commands {
             let commands = match self.relay.commands(after).await {
                 Ok(commands) => commands,
                 // What was remembered of those behind is still needed.
-                Err(error) => return tracing::warn!(%error, "commands cannot be read"),
+                Err(error) => {
+                    metrics::REDIS_ERRORS.count(["commands"]);
+                    return tracing::warn!(%error, "commands cannot be read");
+                }
             };
             let last = commands.len() < COMMANDS_AT_ONCE;
             after = commands.last().map_or(after, |(offset, _)| *offset);
@@ -165,15 +172,19 @@ impl Commands {
         };
         let begun = pending.begun.contains(&command.id);
         let verdict = judge(&command, *self.state.borrow(), begun, runtime::ambient::now());
+        // Behind another one of its chat.
+        let behind = chat.as_ref().is_some_and(|chat| found.waits.contains(chat));
+        let waits = verdict == Verdict::Wait || (verdict == Verdict::Run && behind);
+        let span = if waits { Span::none() } else { span(&command) };
         let outcome = match verdict {
             Verdict::Wait => None,
             Verdict::End(outcome) => Some(outcome),
-            Verdict::LookUp => self.look_up(&command).await,
-            Verdict::Run if chat.as_ref().is_some_and(|chat| found.waits.contains(chat)) => None,
+            Verdict::LookUp => self.look_up(&command).instrument(span.clone()).await,
+            Verdict::Run if behind => None,
             Verdict::Run => {
                 pending.begun.insert(command.id);
                 found.ran = true;
-                self.carry_out(&command).await
+                self.carry_out(&command).instrument(span.clone()).await
             }
         };
         let Some(outcome) = outcome else {
@@ -184,9 +195,13 @@ impl Commands {
             self.ask(Ask::LogoutFailed).await;
         }
         let (kind, result) = (name(&command.action), result(&outcome));
-        tracing::info!(command = %command.id, kind, result, "command ended");
         count(kind, result);
-        self.journal.tell(Event::CommandDone { command: command.id, outcome }, runtime::ambient::now());
+        metrics::COMMAND_SECONDS.observe(offset.age(runtime::ambient::now()), [kind]);
+        let done = Event::CommandDone { command: command.id, outcome };
+        span.in_scope(|| {
+            tracing::info!(command = %command.id, kind, result, "command ended");
+            self.journal.tell(done, runtime::ambient::now());
+        });
         pending.answered.insert(offset);
         self.finish(offset, pending).await;
     }
@@ -197,13 +212,24 @@ impl Commands {
             Ok(()) => {
                 pending.answered.remove(&offset);
             }
-            Err(error) => tracing::warn!(%error, "a command stays until Redis answers"),
+            Err(error) => {
+                metrics::REDIS_ERRORS.count(["commands"]);
+                tracing::warn!(%error, "a command stays until Redis answers");
+            }
         }
     }
 }
 
+/// Of the trace of who asked.
+fn span(command: &Command) -> Span {
+    let (id, kind) = (command.id, name(&command.action));
+    let span = tracing::info_span!(target: trace::TARGET, "command", %id, kind, trace_id = Empty);
+    trace::follow(&span, command.trace);
+    span
+}
+
 fn count(kind: &'static str, result: &'static str) {
-    metrics::counter!("whatsapp_session_commands_total", "kind" => kind, "result" => result).increment(1);
+    metrics::COMMANDS.count([kind, result]);
 }
 
 /// Why it cannot be read, without its text, which may quote a number or a message.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::expected::Expected;
 use crate::memory::{Mark, Memory};
+use crate::metrics;
 use crate::outbox::{Outbox, Record};
 use crate::session::Link;
 
@@ -98,18 +99,18 @@ impl Journal {
             Event::Message(message) => Some(message.id.clone()),
             _ => None,
         };
-        match inner.outbox.push(Record { at, event }) {
+        match inner.outbox.push(Record { at, event, trace: runtime::trace::current() }) {
             Ok(()) => {
                 // Not before: what had no room must be new to whoever looks for it later.
                 if let Some(id) = told {
                     inner.told.add(&id);
                 }
-                metrics::counter!("whatsapp_session_events_total", "kind" => kind).increment(1);
+                metrics::EVENTS_TOLD.count([kind]);
                 self.filled.notify_one();
             }
             Err(error) => {
                 tracing::error!(%error, kind, "an event was not kept");
-                metrics::counter!("whatsapp_session_events_refused_total", "kind" => kind).increment(1);
+                metrics::EVENTS_REFUSED.count([kind]);
                 inner.overflowed = true;
                 inner.caught_up = false;
             }
@@ -320,9 +321,9 @@ impl Inner {
 
     fn gauge(&self) {
         let failing = self.saved == Saved::Failed || !self.outbox.is_on_volume();
-        metrics::gauge!("whatsapp_session_volume_failing").set(if failing { 1.0 } else { 0.0 });
-        metrics::gauge!("whatsapp_session_outbox_bytes")
-            .set(f64::from(u32::try_from(self.outbox.bytes()).unwrap_or(u32::MAX)));
+        metrics::VOLUME_FAILING.set(f64::from(u8::from(failing)), []);
+        metrics::OUTBOX_BYTES.set_count(usize::try_from(self.outbox.bytes()).unwrap_or(usize::MAX), []);
+        metrics::OUTBOX_EVENTS.set_count(self.outbox.waiting().len(), []);
     }
 }
 

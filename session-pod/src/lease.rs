@@ -53,6 +53,7 @@ pub async fn acquire(
                 left.clamp(Duration::from_millis(100), TRY_AGAIN)
             }
             Err(error) => {
+                crate::metrics::REDIS_ERRORS.count(["lease"]);
                 tracing::warn!(%error, "the lease cannot be asked for");
                 TRY_AGAIN
             }
@@ -103,6 +104,7 @@ async fn renew(held: Held, mut redis: Redis, health: &Parts, stop: CancellationT
             }
             Ok(Err(RelayError::Fenced { .. })) => return Err(Lost::Fenced),
             Ok(Err(error)) => {
+                crate::metrics::REDIS_ERRORS.count(["lease"]);
                 tracing::warn!(%error, "the lease was not renewed");
                 health.redis.close(error.to_string());
                 RENEW_AGAIN

@@ -10,6 +10,7 @@ pub mod hearing;
 pub mod journal;
 pub mod lease;
 pub mod memory;
+pub mod metrics;
 pub mod outbox;
 pub mod pod;
 pub mod publisher;

@@ -7,6 +7,7 @@ use clap::Parser;
 use runtime::health::Health;
 use runtime::shutdown::Shutdown;
 use session_pod::browser::reaper::{self, Children};
+use session_pod::metrics;
 use session_pod::pod::{self, Surroundings};
 use session_pod::settings::{Arguments, Settings};
 use tracing::Instrument as _;
@@ -26,13 +27,19 @@ async fn main() -> ExitCode {
 }
 
 async fn start(settings: Settings) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    runtime::telemetry::log(settings.log);
-    let metrics = runtime::telemetry::metrics()?;
+    let telemetry = runtime::telemetry::start("whatsapp-session", settings.log, settings.collector.as_ref());
+    let code = run(settings).await;
+    telemetry.finish().await;
+    code
+}
+
+async fn run(settings: Settings) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let exposition = runtime::metrics::install(metrics::ALL, &metrics::READY)?;
     let shutdown = Shutdown::on_signal()?;
     let (health, children) = (Health::default(), Children::default());
     // The servers go on while the browser closes: an unanswered probe would look like a hang.
     let servers = Shutdown::default();
-    servers.spawn("admin", runtime::admin::serve(settings.admin, health.clone(), metrics, servers.token()));
+    servers.spawn("admin", runtime::admin::serve(settings.admin, health.clone(), exposition, servers.token()));
     if std::process::id() == 1 {
         servers.spawn("reaper", reaper::run(children.clone(), servers.token()));
     }

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use relay::Event;
+use relay::{Event, TraceParent};
 use serde::{Deserialize, Serialize};
 
 /// A line that says: the oldest event is taken off.
@@ -22,6 +22,9 @@ pub struct Record {
     pub at: Timestamp,
     /// What.
     pub event: Event,
+    /// What it happened in the course of, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "TraceParent::lenient")]
+    pub trace: Option<TraceParent>,
 }
 
 /// Why an event was not kept.
@@ -121,7 +124,7 @@ impl Outbox {
     }
 
     /// All events that wait, oldest first.
-    pub fn waiting(&self) -> impl Iterator<Item = &Record> {
+    pub fn waiting(&self) -> impl ExactSizeIterator<Item = &Record> {
         self.waiting.iter().map(|(record, _)| record)
     }
 
@@ -242,7 +245,7 @@ mod tests {
 
     fn record(number: u128) -> Record {
         let event = Event::CommandDone { command: Uuid::from_u128(number), outcome: Outcome::Done };
-        Record { at: Timestamp::UNIX_EPOCH, event }
+        Record { at: Timestamp::UNIX_EPOCH, event, trace: None }
     }
 
     fn open(folder: &tempfile::TempDir) -> Outbox {
@@ -336,7 +339,7 @@ mod tests {
     fn events_of_every_kind_come_back_as_they_were() {
         let folder = tempfile::tempdir().expect("folder");
         let event = Event::State(StateChange { state: SessionState::Connected, reason: Some("X".to_owned()) });
-        let record = Record { at: Timestamp::UNIX_EPOCH, event };
+        let record = Record { at: Timestamp::UNIX_EPOCH, event, trace: None };
         open(&folder).push(record.clone()).expect("room");
         assert_eq!(open(&folder).front(), Some(&record));
     }

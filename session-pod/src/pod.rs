@@ -175,7 +175,7 @@ async fn hold(settings: Settings, surroundings: &Surroundings, parts: Parts, hel
         asks: asked,
         health: parts,
     };
-    let supervisor = Supervisor::new(tools, settings.pod_uid, runtime::ambient::now());
+    let supervisor = Supervisor::new(tools, settings.pod_uid, runtime::ambient::now()).traced(settings.trace);
     let stop = surroundings.stop.clone();
     let ended = tokio::select! {
         biased;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::journal::Journal;
 use crate::lease::Lost;
+use crate::metrics;
 
 /// First and longest pause after Redis did not answer.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
@@ -48,6 +49,7 @@ pub async fn publish(mut relay: SessionRelay, mut snapshots: Snapshots, stop: Ca
             Ok(()) => pause = BACKOFF.0,
             Err(RelayError::Fenced { .. }) => return Err(Lost::Fenced),
             Err(error) => {
+                metrics::REDIS_ERRORS.count(["snapshot"]);
                 tracing::warn!(%error, "Redis did not take a snapshot");
                 pause = rest(pause, &stop).await;
             }
@@ -129,6 +131,7 @@ async fn send_all(relay: &mut SessionRelay, journal: &Journal, stop: &Cancellati
             Ok(()) => pause = BACKOFF.0,
             Err(RelayError::Fenced { .. }) => return Err(Lost::Fenced),
             Err(error) => {
+                metrics::REDIS_ERRORS.count(["event"]);
                 tracing::warn!(%error, "Redis did not take an event; it is kept");
                 pause = rest(pause, stop).await;
             }
@@ -139,7 +142,7 @@ async fn send_all(relay: &mut SessionRelay, journal: &Journal, stop: &Cancellati
 /// Sends one event. An answer that was lost makes it a second entry in the stream, which its id shows to be the same.
 async fn send_next(relay: &mut SessionRelay, journal: &Journal) -> Result<(), RelayError> {
     let record = journal.next().await;
-    match relay.append(&record.event, record.at).await {
+    match relay.append_traced(&record.event, record.at, record.trace).await {
         Ok(_) => {}
         Err(RelayError::Encode(error)) => tracing::error!(%error, "an event cannot be sent at all and is dropped"),
         Err(error) => return Err(error),

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use relay::{CompanyId, ConnectionId, Endpoint, LinkKind, Phone};
+use relay::{CompanyId, ConnectionId, Endpoint, LinkKind, Phone, TraceParent};
+use runtime::otlp::Collector;
 use runtime::settings::{Complaints, read_secret};
 use runtime::telemetry::LogFormat;
 
@@ -80,6 +81,12 @@ pub struct Arguments {
     /// `json` or `text`.
     #[arg(long, env = "LOG_FORMAT", default_value = "json")]
     pub log_format: String,
+    /// Where traces go: a collector that takes OTLP over HTTP, for example `http://collector:4318`; empty means nowhere.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "")]
+    pub otlp_endpoint: String,
+    /// What this pod was made in the course of. What cannot be read is ignored.
+    #[arg(long, env = "TRACEPARENT")]
+    pub traceparent: Option<String>,
 }
 
 /// Ways to link a phone, spelled as in the custom resource.
@@ -160,6 +167,10 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// How log lines look.
     pub log: LogFormat,
+    /// Where traces go.
+    pub collector: Option<Collector>,
+    /// What this pod was made in the course of.
+    pub trace: Option<TraceParent>,
 }
 
 /// More than modules take to settle (2 s); after ten minutes nobody waits any more.
@@ -182,6 +193,7 @@ impl Arguments {
         let patient = PATIENCE_MS.contains(&self.page_patience_ms);
         complaints.require("PAGE_PATIENCE_MS", patient, "must be 3000 to 600000");
         let log = complaints.check("LOG_FORMAT", self.log_format.parse());
+        let collector = complaints.check("OTEL_EXPORTER_OTLP_ENDPOINT", Collector::optional(&self.otlp_endpoint));
         for script in crate::engine::scripts::FILES {
             let there = self.page_dir.join(script).is_file();
             complaints.require("PAGE_DIR", there, &format!("{script} is not in {}", self.page_dir.display()));
@@ -203,6 +215,8 @@ impl Arguments {
                 outbox_bytes: self.outbox_bytes,
                 admin: self.admin_address,
                 log: log?,
+                collector: collector?,
+                trace: self.traceparent.and_then(|trace| trace.parse().ok()),
                 browser: BrowserSettings {
                     program: self.browser,
                     start: Duration::from_secs(start),

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use relay::{LinkCode, SessionState, SessionStatus};
+use relay::{LinkCode, SessionState, SessionStatus, TraceParent};
+use runtime::trace;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use crate::commands::Ask;
 use crate::engine::{Engine, EngineError, EngineEvent, Pace};
@@ -85,6 +87,10 @@ pub struct Supervisor {
     hearing: Hearing,
     logout_asked: bool,
     ended: Option<Ended>,
+    /// What the pod was made in the course of, until the session is connected for the first time. What comes later has
+    /// other causes.
+    trace: Option<TraceParent>,
+    start: Option<Span>,
 }
 
 impl Drop for Supervisor {
@@ -113,13 +119,25 @@ impl Supervisor {
             hearing: Hearing::default(),
             logout_asked: false,
             ended: None,
+            trace: None,
+            start: None,
         }
+    }
+
+    /// The same, in the course of something.
+    #[must_use]
+    pub fn traced(mut self, trace: Option<TraceParent>) -> Self {
+        self.trace = trace;
+        self
     }
 
     /// Runs the session until it ends. When this future is dropped the engine still runs: whoever drops it stops that.
     pub async fn run(mut self, stop: CancellationToken) -> Ended {
         let mut tick = tokio::time::interval(TURN);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let start = tracing::info_span!(target: trace::TARGET, "start", trace_id = Empty);
+        trace::follow(&start, self.trace);
+        self.start = Some(start);
         self.publish();
         self.events = Some(self.tools.engine.start().await);
         loop {

@@ -1,17 +1,21 @@
-//! The extractor that opens a company: no token, no handle to the store, no connection.
+//! The extractor that opens a company, and the only thing a handler can get: no token, no rows, no connection, no Redis.
+//! Everything it gives is the company's own.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use relay::{CompanyId, ConnectionId};
+use relay::{Command, CompanyId, ConnectionId, Envelope, LinkCode, SessionStatus};
+use runtime::ambient;
+use serde_json::Value;
 
-use super::{Identity, TokenRefused};
+use super::audit::Caller;
+use super::{ApiState, Identity, TokenRefused};
 use crate::app::App;
-use crate::fleet::Known;
-use crate::problem::Problem;
+use crate::fleet::{Known, NewConnection};
+use crate::problem::{Code, Problem};
 use crate::store::{StoreError, TenantScope, TenantTx};
 
-/// The caller's company, and the only way of a handler to its rows and connections.
+/// The caller's company.
 pub struct Tenant {
     app: App,
     identity: Identity,
@@ -36,7 +40,7 @@ impl Tenant {
             .fleet()
             .connection(id)
             .filter(|known| known.company == *self.company())
-            .ok_or_else(|| Problem::not_found("connection_not_found", "There is no connection of this id."))
+            .ok_or_else(|| Problem::new(Code::ConnectionNotFound, "There is no connection of this id."))
     }
 
     /// All connections of the company, the oldest first.
@@ -44,20 +48,58 @@ impl Tenant {
     pub fn connections(&self) -> Vec<Known> {
         self.app.fleet().of_company(self.company())
     }
+
+    /// Makes a connection of the company, in its namespace.
+    pub async fn create(&self, new: NewConnection) -> Result<Known, Problem> {
+        let namespace = self.app.fleet().namespace_of(self.company()).ok_or_else(|| {
+            let detail = "The cluster has no namespace for this company yet.";
+            Problem::new(Code::CompanyNotProvisioned, detail)
+        })?;
+        Ok(self.app.fleet().create(self.company(), &namespace, new).await?)
+    }
+
+    /// Changes the spec of a connection that [`Tenant::connection`] gave.
+    pub async fn change(&self, known: &Known, spec: Value) -> Result<Known, Problem> {
+        Ok(self.app.fleet().change(known, spec).await?)
+    }
+
+    /// Deletes a connection that [`Tenant::connection`] gave.
+    pub async fn delete(&self, known: &Known) -> Result<(), Problem> {
+        Ok(self.app.fleet().delete(known).await?)
+    }
+
+    /// What the connection's session said last.
+    pub async fn status(&self, known: &Known) -> Result<Option<Envelope<SessionStatus>>, Problem> {
+        self.app.ask_relay(async |relay| relay.status(known.id).await).await
+    }
+
+    /// The code that links a phone now.
+    pub async fn link_code(&self, known: &Known) -> Result<Option<LinkCode>, Problem> {
+        self.app.ask_relay(async |relay| relay.link(known.id).await).await
+    }
+
+    /// Hands a command to the connection's session.
+    pub async fn send(&self, known: &Known, command: Command) -> Result<(), Problem> {
+        self.app.ask_relay(async |relay| relay.send(known.id, command, ambient::now()).await).await
+    }
 }
 
-impl FromRequestParts<App> for Tenant {
+impl FromRequestParts<ApiState> for Tenant {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let verdict = bearer(parts).and_then(|token| app.tokens().verify(token));
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let verdict = bearer(parts).and_then(|token| state.tokens.verify(token));
         let identity = verdict.map_err(|refusal| {
-            metrics::counter!("api_tokens_refused_total").increment(1);
+            crate::metrics::TOKENS_REFUSED.count([]);
             tracing::info!(reason = %refusal, "token refused");
             Problem::unauthorized(refusal)
         })?;
         tracing::Span::current().record("company", tracing::field::display(identity.company()));
-        Ok(Self { app: app.clone(), identity })
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            caller.is(&identity);
+        }
+        state.limits.count(identity.company()).map_err(Problem::too_many)?;
+        Ok(Self { app: state.app.clone(), identity })
     }
 }
 

@@ -3,16 +3,20 @@
 use jiff::Timestamp;
 use relay::ConnectionId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::{ChatKey, ChatRow, MessageKey};
 
 /// A chat.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Chat)]
 pub struct ChatView {
+    #[schema(value_type = Uuid)]
     /// The chat's id, for `/whatsapp/chats/{id}/messages`.
     pub id: ChatKey,
     /// Its connection.
+    #[schema(value_type = Uuid)]
     pub connection_id: ConnectionId,
     /// WhatsApp's id.
     pub wa_id: String,
@@ -33,10 +37,11 @@ pub struct ChatView {
 }
 
 /// The newest message of a chat, for lists.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastMessage {
     /// Its id.
+    #[schema(value_type = Uuid)]
     pub id: MessageKey,
     /// WhatsApp's word for its type.
     #[serde(rename = "type")]

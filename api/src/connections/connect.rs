@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use relay::{Command, CommandAction, ConnectionId, LinkCode};
 use runtime::ambient;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::link_code::{LinkCodeView, data_url};
 use super::live::live;
 use super::view::{ConnectionView, view};
-use crate::app::App;
 use crate::auth::Tenant;
 use crate::fleet::Known;
 use crate::http::PathId;
@@ -30,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const REFRESH_DEADLINE: Duration = Duration::from_mins(3);
 
 /// The connection, and the code that links its phone if there is one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Connecting {
     #[serde(flatten)]
@@ -41,44 +40,55 @@ pub struct Connecting {
     link_code: Option<LinkCodeView>,
 }
 
-/// Starts the connection, and asks for a new code where the session makes none by itself: a volume remembers that its link
-/// was removed, so a connection that is started asks, too; one that is linked takes no notice. Answers 202 with the connection and,
-/// if there is one within two seconds, the code. Doing it again changes nothing. 404 `connection_not_found`.
+/// Start a connection
+///
+/// Asks for a new code, too, where the session makes none by itself: nobody used the last ones, or the link was
+/// removed. Doing it again changes nothing.
+#[utoipa::path(
+    post, path = "/whatsapp/connections/{id}/connect", operation_id = "connect", tag = "connections",
+    params(("id" = Uuid, Path, description = "The connection's id.")),
+    responses((
+        status = 202, body = Connecting,
+        description = "The connection, and the code that links its phone if there is one within two seconds. Later codes \
+                       come as `connection-status` events.",
+    )),
+    extensions(("x-problems" = json!(["connection_not_found", "conflict"]))),
+)]
+// A volume remembers that its link was removed, so a connection that is started asks for a code, too; one that is linked
+// takes no notice.
 pub async fn connect(
     tenant: Tenant,
-    State(app): State<App>,
     PathId(id): PathId<ConnectionId>,
 ) -> Result<(StatusCode, Json<Connecting>), Problem> {
     let mut known = tenant.connection(id)?;
     let started = !known.wanted();
     if started {
-        known = app.fleet().change(&known, json!({"state": "Running"})).await?;
+        known = tenant.change(&known, json!({"state": "Running"})).await?;
         tracing::info!("connection started");
     }
-    let status = app.ask_relay(async |relay| relay.status(id).await).await;
-    let waits = status.is_ok_and(|status| live(&known, status.as_ref()).waits_for_a_wish());
+    let status = tenant.status(&known).await;
+    let waits = status.is_ok_and(|status| live(&known, status.as_ref()).needs_a_new_code());
     if started || waits {
-        let now = ambient::now();
-        let command =
-            Command { id: ambient::new_id(), deadline: now + REFRESH_DEADLINE, action: CommandAction::RefreshQr };
-        app.ask_relay(async |relay| relay.send(id, command, now).await).await?;
+        let deadline = ambient::now() + REFRESH_DEADLINE;
+        let trace = runtime::trace::current();
+        let command = Command { id: ambient::new_id(), deadline, action: CommandAction::RefreshQr, trace };
+        tenant.send(&known, command).await?;
     }
-    let code = tokio::time::timeout(WAIT, code(&app, &known)).await.ok().flatten();
+    let code = tokio::time::timeout(WAIT, code(&tenant, &known)).await.ok().flatten();
     let (qr, link_code) = (code.as_ref().and_then(data_url), code.as_ref().map(LinkCodeView::from));
-    Ok((StatusCode::ACCEPTED, Json(Connecting { connection: view(&app, &known).await, qr, link_code })))
+    Ok((StatusCode::ACCEPTED, Json(Connecting { connection: view(&tenant, &known).await, qr, link_code })))
 }
 
 /// The first code that is shown. Nothing when none is needed, or Redis is away.
-async fn code(app: &App, known: &Known) -> Option<LinkCode> {
+async fn code(tenant: &Tenant, known: &Known) -> Option<LinkCode> {
     let mut look = tokio::time::interval(LOOK);
     loop {
         look.tick().await;
-        let (code, status) =
-            app.ask_relay(async |relay| Ok((relay.link(known.id).await?, relay.status(known.id).await?))).await.ok()?;
+        let code = tenant.link_code(known).await.ok()?;
         if code.is_some() {
             return code;
         }
-        if live(known, status.as_ref()).is_connected() {
+        if live(known, tenant.status(known).await.ok()?.as_ref()).is_connected() {
             return None;
         }
     }

@@ -1,7 +1,6 @@
 //! `POST /whatsapp/connections`
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use crds::{Link, LinkMethod};
@@ -9,33 +8,38 @@ use relay::Phone;
 use runtime::ambient;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::name::{display_name, resource_name};
 use super::view::ConnectionView;
-use crate::app::App;
 use crate::auth::Tenant;
 use crate::fleet::NewConnection;
-use crate::http::{Body, Fields, IdempotencyKey, Repeatable, kept, settled};
+use crate::http::{Body, Fields, IdempotencyKey, Object, Repeatable, kept, settled};
+use crate::openapi::schemas::{self, IdempotencyHeader};
 use crate::problem::Problem;
 use crate::store::Claim;
 
 /// A connection to be made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NewConnection)]
 pub struct NewConnectionRequest {
-    /// Name for people, 1 to 128 characters.
-    display_name: Option<String>,
-    /// The same.
+    /// Name for people, not blank. `displayName` is another word for it; both must say the same.
+    #[schema(schema_with = schemas::display_name, required)]
     name: Option<String>,
+    #[schema(ignore)]
+    display_name: Option<String>,
     /// How its phone is linked; a QR code unless said.
-    link: Option<LinkRequest>,
+    #[schema(schema_with = schemas::new_link, required = false)]
+    link: Option<Object<LinkRequest>>,
 }
 
 /// How a phone is to be linked.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LinkRequest {
-    method: Option<LinkMethod>,
+    #[serde(default)]
+    method: LinkMethod,
     phone_number: Option<String>,
 }
 
@@ -46,8 +50,7 @@ impl NewConnectionRequest {
         let name = fields.require("name", name, display_name);
         let link = match self.link {
             None => Some(Link::default()),
-            Some(LinkRequest { method, phone_number }) => {
-                let method = method.unwrap_or_default();
+            Some(Object(LinkRequest { method, phone_number })) => {
                 let needed = method == LinkMethod::PairingCode || phone_number.is_some();
                 let parse = |text: String| text.parse::<Phone>();
                 let phone = if needed { fields.require("link.phoneNumber", phone_number, parse) } else { None };
@@ -58,11 +61,18 @@ impl NewConnectionRequest {
     }
 }
 
-/// Makes a connection of the caller's company, suspended: `POST …/connect` starts it. Answers 201 with the connection.
-/// 409 `company_not_provisioned` when the cluster has no namespace for the company. Takes an `Idempotency-Key`.
+/// Create a connection
+///
+/// It belongs to the caller's company and is suspended: `POST …/connect` starts it.
+#[utoipa::path(
+    post, path = "/whatsapp/connections", operation_id = "createConnection", tag = "connections",
+    params(IdempotencyHeader),
+    request_body = NewConnectionRequest,
+    responses((status = 201, description = "The connection.", body = ConnectionView)),
+    extensions(("x-problems" = json!(["company_not_provisioned", "quota_exceeded", "conflict"]))),
+)]
 pub async fn create(
     tenant: Tenant,
-    State(app): State<App>,
     key: Option<IdempotencyKey>,
     body: Body<NewConnectionRequest>,
 ) -> Result<Response, Problem> {
@@ -71,12 +81,8 @@ pub async fn create(
     if let Some(answered) = claim(&tenant, repeatable.as_ref()).await? {
         return Ok(answered);
     }
-    let namespace = app.fleet().namespace_of(tenant.company()).ok_or_else(|| {
-        let detail = "The cluster has no namespace for this company yet.";
-        Problem::conflict("company_not_provisioned", detail)
-    })?;
     let name = resource_name(&display_name, suffix(&tenant, repeatable.as_ref()));
-    let known = app.fleet().create(tenant.company(), &namespace, NewConnection { name, display_name, link }).await?;
+    let known = tenant.create(NewConnection { name, display_name, link }).await?;
     tracing::info!(connection = %known.id, "connection created");
     let view = ConnectionView::of(&known, None);
     if let Some(Repeatable { key, .. }) = &repeatable {

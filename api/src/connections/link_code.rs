@@ -8,6 +8,9 @@ use qrcode::types::QrError;
 use qrcode::{Color, QrCode};
 use relay::{LinkCode, LinkKind};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::openapi::schemas;
 
 /// Pixels of the smallest side of a picture; one module is then large enough for any phone's camera.
 const SIDE: u32 = 320;
@@ -16,10 +19,12 @@ const SIDE: u32 = 320;
 const QUIET: usize = 4;
 
 /// A code, without a picture of it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = LinkCode)]
 pub struct LinkCodeView {
-    /// `qr` or `pairingCode`.
+    /// How it links.
+    #[schema(schema_with = schemas::link_kind)]
     pub kind: LinkKind,
     /// The text inside the QR code, or the pairing code.
     pub code: String,

@@ -37,7 +37,7 @@ impl Live {
 
     /// Whether the session waits to be asked for a new code: nobody used the last ones, or the link was removed.
     #[must_use]
-    pub fn waits_for_a_wish(&self) -> bool {
+    pub fn needs_a_new_code(&self) -> bool {
         use SessionState::{Banned, LoggedOut, QrIdle};
         [QrIdle, LoggedOut, Banned].iter().any(|state| state.as_str() == self.status)
     }

@@ -8,6 +8,7 @@ pub mod get;
 pub mod link_code;
 pub mod list;
 pub mod live;
+pub mod log;
 pub mod logout;
 pub mod name;
 pub mod patch;

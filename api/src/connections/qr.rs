@@ -1,17 +1,16 @@
 //! `GET /whatsapp/connections/{id}/qr`
 
-use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use relay::{ConnectionId, LinkCode, LinkKind};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::link_code::{LinkCodeView, data_url, png_picture, svg_picture, terminal_picture};
-use crate::app::App;
 use crate::auth::Tenant;
 use crate::http::PathId;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The forms in which a code is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,30 +30,39 @@ const FORMS: [(&str, Form); 4] = [
 ];
 
 /// A code and a picture of it.
-#[derive(Debug, Serialize)]
-struct WithPicture {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LinkCodeWithPicture)]
+pub struct WithPicture {
     #[serde(flatten)]
     code: LinkCodeView,
-    /// The QR code as a `data:` URL of an SVG picture.
+    /// The QR code as a `data:` URL of an SVG picture; null for a pairing code.
     image: Option<String>,
 }
 
-/// The code that links a phone now, by `Accept`: JSON (also for `*/*`), SVG, PNG, or text that a terminal shows. 404
-/// `no_qr` when none is shown. Never cached: it is a key to the account.
-pub async fn qr(
-    tenant: Tenant,
-    State(app): State<App>,
-    PathId(id): PathId<ConnectionId>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+/// Get the code that links a phone
+///
+/// In the form that `Accept` likes best; JSON when it does not mind. It is a key to the account: whoever reads it can
+/// take it.
+#[utoipa::path(
+    get, path = "/whatsapp/connections/{id}/qr", operation_id = "getQr", tag = "connections",
+    params(("id" = Uuid, Path, description = "The connection's id.")),
+    responses((status = 200, description = "The code that is shown now.", content(
+        (WithPicture = "application/json"),
+        (String = "image/svg+xml"),
+        (String = "image/png"),
+        (String = "text/plain"),
+    ))),
+    extensions(("x-problems" = json!(["connection_not_found", "no_qr", "not_acceptable"]))),
+)]
+pub async fn qr(tenant: Tenant, PathId(id): PathId<ConnectionId>, headers: HeaderMap) -> Result<Response, Problem> {
     let known = tenant.connection(id)?;
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
     let form = choose(accept).ok_or_else(|| {
         let detail = "This is given as application/json, image/svg+xml, image/png or text/plain.";
-        Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", detail)
+        Problem::new(Code::NotAcceptable, detail)
     })?;
-    let code = if known.wanted() { app.ask_relay(async |relay| relay.link(id).await).await? } else { None };
-    let code = code.ok_or_else(|| Problem::not_found("no_qr", "No code is shown now."))?;
+    let code = if known.wanted() { tenant.link_code(&known).await? } else { None };
+    let code = code.ok_or_else(|| Problem::new(Code::NoQr, "No code is shown now."))?;
     let mut response = render(&code, form)?;
     response.headers_mut().insert(VARY, ACCEPT.into());
     Ok(response)
@@ -66,7 +74,7 @@ fn render(code: &LinkCode, form: Form) -> Result<Response, Problem> {
         (Form::Json, _) => axum::Json(WithPicture { code: code.into(), image: data_url(code) }).into_response(),
         (Form::Text, LinkKind::PairingCode) => format!("{}\n", code.code).into_response(),
         (Form::Svg | Form::Png, LinkKind::PairingCode) => {
-            return Err(Problem::not_found("no_qr", "A pairing code is shown now, which has no picture."));
+            return Err(Problem::new(Code::NoQr, "A pairing code is shown now, which has no picture."));
         }
         (Form::Text, LinkKind::Qr) => terminal_picture(&code.code).map_err(|error| failed(&error))?.into_response(),
         (Form::Svg, LinkKind::Qr) => {

@@ -6,29 +6,38 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use relay::{ConnectionId, Envelope, SessionStatus};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::live::{Live, live};
-use crate::app::App;
+use crate::auth::Tenant;
 use crate::fleet::Known;
+use crate::openapi::schemas;
 
 /// Statuses that are asked for at once; they share one Redis connection, so this only bounds memory.
 const AT_ONCE: usize = 32;
 
 /// The body of every answer about one connection.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Connection)]
 pub struct ConnectionView {
     /// The connection's id, for ever.
+    #[schema(value_type = Uuid)]
     pub id: ConnectionId,
     /// Name for people.
+    #[schema(example = "Sales")]
     pub name: String,
     /// The same.
+    #[schema(example = "Sales")]
     pub display_name: String,
     /// Name of the `WhatsAppConnection`, for kubectl.
+    #[schema(example = "sales-0a1b2c3d")]
     pub resource_name: String,
-    /// What is wanted: `Running` or `Suspended`.
+    /// What is wanted.
+    #[schema(schema_with = schemas::wanted_state)]
     pub state: State,
-    /// How it is: `Suspended`, `Starting`, `AwaitingLink`, `Connected`, …
+    /// How it is.
+    #[schema(schema_with = schemas::connection_status)]
     pub status: &'static str,
     /// Why, as a CamelCase word, where the status alone does not say.
     pub reason: Option<String>,
@@ -45,20 +54,25 @@ pub struct ConnectionView {
 }
 
 /// How a phone is linked.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Link)]
 pub struct LinkView {
-    /// `QrCode` or `PairingCode`.
+    /// By which kind of code.
+    #[schema(schema_with = schemas::link_method)]
     pub method: LinkMethod,
-    /// Number of the phone, where a pairing code is used.
+    /// Number of the phone, where a pairing code is used: digits with country code.
+    #[schema(example = "5511999999999")]
     pub phone_number: Option<String>,
 }
 
 /// The linked account.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Account)]
 pub struct AccountView {
     /// WhatsApp's id.
+    #[schema(example = "5511999999999@c.us")]
     pub id: String,
     /// Its phone number, digits with country code.
     pub phone: Option<String>,
@@ -67,7 +81,8 @@ pub struct AccountView {
 }
 
 /// A loss of the connection to WhatsApp.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Disconnect)]
 pub struct DisconnectView {
     /// When.
     pub at: Timestamp,
@@ -120,12 +135,12 @@ impl ConnectionView {
 }
 
 /// The view of one connection. Reading goes on without Redis: then the cluster's word is all there is.
-pub async fn view(app: &App, known: &Known) -> ConnectionView {
-    let session = app.ask_relay(async |relay| relay.status(known.id).await).await;
+pub async fn view(tenant: &Tenant, known: &Known) -> ConnectionView {
+    let session = tenant.status(known).await;
     ConnectionView::of(known, session.ok().flatten().as_ref())
 }
 
 /// The views of several connections, in their order.
-pub async fn views(app: &App, all: Vec<Known>) -> Vec<ConnectionView> {
-    stream::iter(all).map(|known| async move { view(app, &known).await }).buffered(AT_ONCE).collect().await
+pub async fn views(tenant: &Tenant, all: Vec<Known>) -> Vec<ConnectionView> {
+    stream::iter(all).map(|known| async move { view(tenant, &known).await }).buffered(AT_ONCE).collect().await
 }

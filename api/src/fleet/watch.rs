@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::{Census, Change, Fleet};
+use crate::metrics;
 
 /// Runs both watches until the process ends, and opens a gate of `health` for each once its list is whole.
 pub fn follow(fleet: &Fleet, health: &Health, shutdown: &Shutdown) {
@@ -46,7 +47,7 @@ where
         let name = self.name;
         let counted = open(api, config).inspect(move |event| {
             if let Err(error) = event {
-                metrics::counter!("api_watch_errors_total", "resource" => name).increment(1);
+                metrics::WATCH_ERRORS.count([name]);
                 tracing::warn!(resource = name, %error, "watch failed");
             }
         });

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use crds::{COMPANY_LABEL, Link, WhatsAppConnection, WhatsAppConnectionSpec};
+use crds::{COMPANY_LABEL, Link, TRACE_ANNOTATION, WhatsAppConnection, WhatsAppConnectionSpec};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, ResourceExt};
-use relay::{CompanyId, ConnectionId};
+use relay::{CompanyId, ConnectionId, TraceParent};
 use serde_json::{Value, json};
 
 use super::{Fleet, Known, id_of};
-use crate::problem::{FieldError, Problem};
+use crate::problem::{Code, FieldError, Problem};
 
 /// Longest wait for one answer of the API server.
 const ANSWER: Duration = Duration::from_secs(8);
@@ -69,9 +69,15 @@ impl Fleet {
         Ok(Known { id, company: company.clone(), resource: created.into() })
     }
 
-    /// Changes the spec of a connection.
+    /// Changes the spec of a connection, and leaves word of the request that asked for it.
     pub async fn change(&self, known: &Known, spec: Value) -> Result<Known, ClusterError> {
-        let patch = json!({"metadata": {"uid": known.id}, "spec": spec});
+        let trace = runtime::trace::current::<TraceParent>().map(|trace| json!({TRACE_ANNOTATION: trace}));
+        // An absent one stays absent; null would remove it.
+        let metadata = match trace {
+            Some(annotations) => json!({"uid": known.id, "annotations": annotations}),
+            None => json!({"uid": known.id}),
+        };
+        let patch = json!({"metadata": metadata, "spec": spec});
         let call = self.api_of(known);
         let changed =
             in_time(call.patch(&known.resource.name_any(), &PatchParams::default(), &Patch::Merge(patch))).await?;
@@ -131,7 +137,7 @@ async fn in_time<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Resul
 impl From<ClusterError> for Problem {
     fn from(error: ClusterError) -> Self {
         let ClusterError::Kubernetes(kube::Error::Api(status)) = &error else {
-            return Self::unavailable("cluster_unavailable", &error);
+            return Self::unavailable(Code::ClusterUnavailable, &error);
         };
         match (status.code, status.reason.as_str()) {
             // The rules of the resource's schema are ours to tell.
@@ -145,13 +151,13 @@ impl From<ClusterError> for Problem {
                         .collect(),
                 )
             }
-            (404, _) => Self::not_found("connection_not_found", "There is no connection of this id."),
+            (404, _) => Self::new(Code::ConnectionNotFound, "There is no connection of this id."),
             (403, _) if status.message.contains("exceeded quota") => {
-                Self::conflict("quota_exceeded", "The company may not have more connections.")
+                Self::new(Code::QuotaExceeded, "The company may not have more connections.")
             }
-            (409, _) => Self::conflict("conflict", "The connection was changed or deleted meanwhile."),
+            (409, _) => Self::new(Code::Conflict, "The connection was changed or deleted meanwhile."),
             (403, _) => Self::internal(&error),
-            _ => Self::unavailable("cluster_unavailable", &error),
+            _ => Self::unavailable(Code::ClusterUnavailable, &error),
         }
     }
 }

@@ -1,14 +1,16 @@
-//! JSON bodies. Not JSON is 400, too large 413, another media type 415, a wrong type 422 with the path of the field.
+//! JSON bodies. Not JSON is 400, too large 413, another media type 415, a wrong type 422 with the path of the field. A body is an
+//! object.
 //! Fields that nobody knows are ignored: clients of other versions send them.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header::CONTENT_TYPE};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::app::App;
-use crate::problem::{FieldError, Problem};
+use super::Object;
+use crate::problem::{Code, FieldError, Problem};
 
 /// A body that was understood.
 pub struct Body<T> {
@@ -18,21 +20,21 @@ pub struct Body<T> {
     pub digest: [u8; 32],
 }
 
-impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !is_json(media_type) {
             let detail = "The body must be JSON, with content-type application/json.";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+            return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
-        let bytes = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 let detail = "The body is larger than this service reads.";
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+                Problem::new(Code::BodyTooLarge, detail)
             }
-            _ => Problem::new(StatusCode::BAD_REQUEST, "body_unreadable", "The body could not be read."),
+            _ => Problem::new(Code::BodyUnreadable, "The body could not be read."),
         })?;
         Ok(Self { value: parse(&bytes)?, digest: Sha256::digest(&bytes).into() })
     }
@@ -45,7 +47,7 @@ fn is_json(media_type: &str) -> bool {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "body".to_owned() } else { path };
         refusal(field, error.inner())
@@ -58,6 +60,6 @@ fn refusal(field: String, error: &serde_json::Error) -> Problem {
     if error.is_data() {
         Problem::invalid(vec![FieldError { field, message: error.to_string() }])
     } else {
-        Problem::new(StatusCode::BAD_REQUEST, "malformed_json", format!("The body is not JSON: {error}."))
+        Problem::new(Code::MalformedJson, format!("The body is not JSON: {error}."))
     }
 }

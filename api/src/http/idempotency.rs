@@ -8,8 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::app::App;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::store::{Claim, Fingerprint};
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -24,15 +23,15 @@ pub struct IdempotencyKey {
     request: Sha256,
 }
 
-impl OptionalFromRequestParts<App> for IdempotencyKey {
+impl<S: Send + Sync> OptionalFromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Option<Self>, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
         let Some(value) = parts.headers.get(HEADER) else { return Ok(None) };
         let key = value.to_str().ok().filter(|key| (1..=LONGEST).contains(&key.len()));
         let key = key.ok_or_else(|| {
             let detail = "The header idempotency-key must have 1 to 255 visible ASCII characters.";
-            Problem::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail)
+            Problem::new(Code::InvalidIdempotencyKey, detail)
         })?;
         let request =
             Sha256::new().chain_update(parts.method.as_str()).chain_update([0]).chain_update(parts.uri.path());
@@ -68,7 +67,7 @@ pub fn settled(claim: Claim) -> Result<Option<Response>, Problem> {
         }
         Claim::Differs => {
             let detail = "This idempotency key was used for another request.";
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail))
+            Err(Problem::new(Code::IdempotencyKeyReused, detail))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The layers around the routes, outermost first: id and problem bodies, CORS, security headers, panics, sockets,
-//! deadline, body limit. Sockets sit outside of the deadline: a long poll waits by design.
+//! deadline, body limit, tags. Sockets sit outside of the deadline: a long poll waits by design. HSTS is for whoever ends
+//! TLS, which this does not.
 
 use std::any::Any;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{Next, from_fn};
@@ -18,8 +19,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use super::etag::etag;
 use super::observe::observe;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Longest work on one request. The longest wait inside is that for a QR code, 2 s, and each call to another system has
 /// a deadline of its own below 10 s.
@@ -34,6 +36,7 @@ const PREFLIGHT: Duration = Duration::from_hours(1);
 /// Puts all layers around the routes.
 pub fn wrap(routes: Router, sockets: SocketIoLayer, origins: &[HeaderValue]) -> Router {
     routes
+        .layer(from_fn(etag))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(from_fn(in_time))
         .layer(sockets)
@@ -52,7 +55,7 @@ pub fn wrap(routes: Router, sockets: SocketIoLayer, origins: &[HeaderValue]) -> 
 async fn in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(DEADLINE, next.run(request)).await {
         Ok(response) => response,
-        Err(elapsed) => Problem::unavailable("timeout", &elapsed).into_response(),
+        Err(elapsed) => Problem::unavailable(Code::Timeout, &elapsed).into_response(),
     }
 }
 
@@ -69,8 +72,15 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins.to_vec())
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, own("idempotency-key"), own("x-request-id")])
-        .expose_headers([own("x-request-id"), own("idempotency-replayed")])
+        .allow_headers([
+            ACCEPT,
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IF_NONE_MATCH,
+            own("idempotency-key"),
+            own("x-request-id"),
+        ])
+        .expose_headers([ETAG, RETRY_AFTER, own("x-request-id"), own("idempotency-replayed")])
         // No cookie is ever set; a frontend that sends credentials all the same would else be refused by its browser.
         .allow_credentials(true)
         .max_age(PREFLIGHT)

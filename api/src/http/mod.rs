@@ -2,9 +2,12 @@
 //! layers around them. Each refusal is a [`crate::problem::Problem`].
 
 mod body;
+mod etag;
 mod fields;
 mod idempotency;
 mod layers;
+mod listener;
+mod object;
 mod observe;
 mod page;
 mod path;
@@ -13,5 +16,7 @@ pub use body::Body;
 pub use fields::{Fields, text};
 pub use idempotency::{IdempotencyKey, Repeatable, kept, settled};
 pub use layers::wrap;
-pub use page::{Listing, Page};
+pub use listener::{HEAD, serve};
+pub use object::Object;
+pub use page::{ListParams, Page};
 pub use path::PathId;

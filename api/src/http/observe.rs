@@ -7,9 +7,11 @@ use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use runtime::trace;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use crate::metrics;
 use crate::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -20,20 +22,22 @@ const LONGEST: usize = 64;
 /// Wraps a request.
 pub async fn observe(mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
-    let method = method_label(&request);
-    let route = route_label(&request);
-    let span = tracing::info_span!("request", id, method, route, company = Empty, connection = Empty);
+    let method = metrics::method(request.method().as_str());
+    let pattern = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let route = metrics::route(pattern, request.uri().path());
+    let span = tracing::info_span!(
+        target: trace::TARGET, "request", id, method, route, company = Empty, connection = Empty, trace_id = Empty
+    );
+    trace::follow(&span, request.headers().get(trace::FIELD).and_then(|parent| parent.to_str().ok()));
     if let Ok(value) = HeaderValue::from_str(&id) {
         request.headers_mut().insert(REQUEST_ID, value);
     }
     let started = Instant::now();
     let response = next.run(request).instrument(span.clone()).await;
-    let status = response.status().as_u16();
+    let status = metrics::status(response.status());
     span.in_scope(|| tracing::debug!(status, milliseconds = started.elapsed().as_millis(), "answered"));
-    let labels = [("method", method.to_owned()), ("route", route.clone())];
-    metrics::counter!("api_http_requests_total", "status" => status.to_string(), "method" => method, "route" => route)
-        .increment(1);
-    metrics::histogram!("api_http_request_seconds", &labels).record(started.elapsed().as_secs_f64());
+    metrics::HTTP_REQUESTS.count([method, route, status]);
+    metrics::HTTP_SECONDS.observe(started.elapsed(), [method, route]);
     finish(response, &id)
 }
 
@@ -60,27 +64,6 @@ fn finish(mut response: Response, id: &str) -> Response {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
-}
-
-/// Bounded: whatever a client calls its method.
-fn method_label(request: &Request) -> &'static str {
-    match request.method().as_str() {
-        "GET" => "GET",
-        "POST" => "POST",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        _ => "other",
-    }
-}
-
-/// Bounded: the pattern of the route, never the path.
-fn route_label(request: &Request) -> String {
-    match request.extensions().get::<MatchedPath>() {
-        Some(path) => path.as_str().to_owned(),
-        None if request.uri().path().starts_with("/socket.io") => "/socket.io".to_owned(),
-        None => "unknown".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -4,15 +4,14 @@
 use std::collections::HashMap;
 
 use axum::extract::{FromRequestParts, Query};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
-use crate::app::App;
-use crate::problem::{FieldError, Problem};
+use crate::problem::{Code, FieldError, Problem};
 
 /// Items of a page when nothing else is asked for.
 const USUAL: u16 = 50;
@@ -22,20 +21,20 @@ const MOST: u16 = 200;
 
 /// The parameters of a list.
 #[derive(Debug)]
-pub struct Listing(HashMap<String, String>);
+pub struct ListParams(HashMap<String, String>);
 
-impl FromRequestParts<App> for Listing {
+impl<S: Send + Sync> FromRequestParts<S> for ListParams {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Query(parameters) = Query::from_request_parts(parts, app)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Query(parameters) = Query::from_request_parts(parts, state)
             .await
-            .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "invalid_query", "The query cannot be read."))?;
+            .map_err(|_| Problem::new(Code::InvalidQuery, "The query cannot be read."))?;
         Ok(Self(parameters))
     }
 }
 
-impl Listing {
+impl ListParams {
     /// How many items are wanted.
     pub fn limit(&self) -> Result<u16, Problem> {
         let Some(text) = self.0.get("limit") else { return Ok(USUAL) };
@@ -47,7 +46,9 @@ impl Listing {
     pub fn cursor<C: DeserializeOwned>(&self) -> Result<Option<C>, Problem> {
         let Some(text) = self.0.get("cursor").filter(|text| !text.is_empty()) else { return Ok(None) };
         let position = URL_SAFE_NO_PAD.decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok());
-        position.map(Some).ok_or_else(|| refused("cursor", "must be the nextCursor of a page of this list".to_owned()))
+        position.map(Some).ok_or_else(|| {
+            Problem::new(Code::InvalidCursor, "The cursor must be the nextCursor of a page of this list.")
+        })
     }
 
     /// Whether a switch is on: `true`, `1` or nothing after its name.
@@ -66,7 +67,7 @@ fn refused(field: &str, message: String) -> Problem {
 }
 
 /// One page.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
     /// What is on it.
@@ -96,8 +97,8 @@ impl<T> Page<T> {
 mod tests {
     use super::*;
 
-    fn listing(parameters: &[(&str, &str)]) -> Listing {
-        Listing(parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    fn listing(parameters: &[(&str, &str)]) -> ListParams {
+        ListParams(parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
     #[test]

@@ -7,21 +7,21 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
-use crate::app::App;
 use crate::problem::Problem;
 
 /// The id that stands in the path as `{id}`. What cannot be an id is refused; what could be one, but is of nobody, or
 /// of somebody else, is for the handler not to find.
 pub struct PathId<T>(pub T);
 
-impl<T> FromRequestParts<App> for PathId<T>
+impl<S, T> FromRequestParts<S> for PathId<T>
 where
+    S: Send + Sync,
     T: FromStr<Err: Display>,
 {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Path(mut path) = Path::<HashMap<String, String>>::from_request_parts(parts, app)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(mut path) = Path::<HashMap<String, String>>::from_request_parts(parts, state)
             .await
             .map_err(|rejection| Problem::internal(&rejection))?;
         let id = path.remove("id").unwrap_or_default();

@@ -1,6 +1,7 @@
 //! From the sessions' streams into the database. Wake-ups say where to look, and a sweep looks everywhere in case one
 //! was lost. A connection is worked on by one worker at a time, several connections side by side.
 
+mod backlog;
 mod clean;
 mod queue;
 mod tell;
@@ -12,13 +13,16 @@ pub use tell::{Told, message_status_now, room, status_now};
 use std::time::Duration;
 
 use futures::StreamExt;
-use relay::{ApiRelay, ConnectionId, Endpoint, Names, Note, subscribe};
+use relay::{ApiRelay, ConnectionId, Endpoint, Names, Note, Offset, subscribe};
+use runtime::ambient;
 use runtime::health::Pulse;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::metrics;
+use backlog::{Backlog, Left};
 use queue::Queue;
 
 /// How often every stream is looked at, whatever the wake-ups say.
@@ -39,7 +43,7 @@ pub async fn run(app: App, redis: Endpoint, pulse: Pulse, stop: CancellationToke
     let mut wakes = subscribe(redis, vec![ApiRelay::WAKE_EVENTS.to_owned()]);
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut queue = Queue::default();
+    let (mut queue, mut backlog) = (Queue::default(), Backlog::default());
     let mut workers = JoinSet::new();
     loop {
         while workers.len() < WORKERS
@@ -50,8 +54,9 @@ pub async fn run(app: App, redis: Endpoint, pulse: Pulse, stop: CancellationToke
         tokio::select! {
             () = stop.cancelled() => break,
             Some(ended) = workers.join_next() => {
-                let (connection, more) = ended?;
-                queue.done(connection, more);
+                let (connection, left) = ended?;
+                backlog.note(connection, left, ambient::now());
+                queue.done(connection, matches!(left, Left::After(_)));
             }
             Some(note) = wakes.next() => match note {
                 Note::Subscribed => queue.push_all(app.fleet().all()),
@@ -59,6 +64,8 @@ pub async fn run(app: App, redis: Endpoint, pulse: Pulse, stop: CancellationToke
             },
             _ = sweep.tick() => {
                 pulse.beat();
+                backlog.retain(|connection| app.fleet().exists(connection));
+                metrics::INGEST_LAG.set(backlog.lag(ambient::now()).as_secs_f64(), []);
                 queue.push_all(app.fleet().all());
             }
         }
@@ -70,19 +77,29 @@ pub async fn run(app: App, redis: Endpoint, pulse: Pulse, stop: CancellationToke
     Ok(())
 }
 
-/// One turn of a connection. True when there is more.
-async fn turn(app: App, connection: ConnectionId) -> (ConnectionId, bool) {
-    let more = match tokio::time::timeout(TURN, worker::drain(&app, connection)).await {
-        Ok(Ok(more)) => more,
-        Ok(Err(error)) => failed(connection, &error),
-        Err(elapsed) => failed(connection, &elapsed),
+/// One turn of a connection.
+async fn turn(app: App, connection: ConnectionId) -> (ConnectionId, Left) {
+    let left = match tokio::time::timeout(TURN, worker::drain(&app, connection)).await {
+        Ok(Ok(Some(stored))) => Left::After(stored),
+        Ok(Ok(None)) => Left::Nothing,
+        Ok(Err(error)) => failed(&app, connection, error.cause(), &error).await,
+        Err(elapsed) => failed(&app, connection, "deadline", &elapsed).await,
     };
-    (connection, more)
+    (connection, left)
 }
 
-/// The sweep tries again.
-fn failed(connection: ConnectionId, error: &dyn std::fmt::Display) -> bool {
-    metrics::counter!("api_ingest_errors_total").increment(1);
+/// The sweep tries again. The cursor is where the database is, so the oldest event that may not be stored is the first
+/// in the stream: what is stored is trimmed.
+async fn failed(
+    app: &App,
+    connection: ConnectionId,
+    cause: &'static str,
+    error: &(dyn std::fmt::Display + Sync),
+) -> Left {
+    metrics::INGEST_ERRORS.count([cause]);
     tracing::warn!(%connection, %error, "ingest failed");
-    false
+    match app.ask_relay(async |relay| relay.events(connection, Offset::START, 1).await).await {
+        Ok(entries) => entries.first().map_or(Left::Nothing, |entry| Left::Failed(Some(entry.offset))),
+        Err(_) => Left::Failed(None),
+    }
 }

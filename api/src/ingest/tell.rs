@@ -48,10 +48,11 @@ impl Place<'_> {
         self.told(&name, data)
     }
 
-    /// The session is in another state.
+    /// The session is in another state. `status` is that under what the cluster wants, for screens; `state` is the session's
+    /// own word, for the log.
     pub fn connection_status(&self, change: &StateChange) -> Told {
         let status = shown(self.known.resource.spec.state, change.state);
-        self.told("connection-status", json!({"status": status, "reason": change.reason}))
+        self.told("connection-status", json!({"status": status, "state": change.state, "reason": change.reason}))
     }
 }
 

@@ -1,13 +1,14 @@
 //! The work on one connection: read after the cursor, commit, then trim the stream and tell the replicas. Everything
 //! after the commit may be lost without harm: trimming is done again with the next batch, and clients see a gap.
 
-use relay::{ApiRelay, ConnectionId, RelayError};
+use relay::{ApiRelay, ConnectionId, Offset, RelayError};
 use runtime::ambient;
 
 use super::tell::Told;
 use super::write::{WriteError, Written, write};
 use crate::app::App;
 use crate::fleet::Known;
+use crate::metrics;
 use crate::store::{Cursor, StoreError, TenantScope};
 
 /// Events of one transaction: large enough that its cost is spread, small enough to take well below a second.
@@ -30,16 +31,27 @@ pub enum IngestError {
     Write(#[from] WriteError),
 }
 
-/// Commits what the connection's stream holds. True when there may be more. The stream of a connection that the cluster
+impl IngestError {
+    /// What failed, as a label.
+    pub const fn cause(&self) -> &'static str {
+        match self {
+            Self::Store(_) | Self::Write(WriteError::Store(_)) => "database",
+            Self::Relay(_) => "redis",
+            Self::Write(WriteError::Overtaken) => "overtaken",
+        }
+    }
+}
+
+/// Commits what the connection's stream holds. Gives the last that was stored when there may be more. The stream of a connection that the cluster
 /// does not vouch for is left alone.
-pub async fn drain(app: &App, connection: ConnectionId) -> Result<bool, IngestError> {
-    let Some(known) = app.fleet().connection(connection) else { return Ok(false) };
+pub async fn drain(app: &App, connection: ConnectionId) -> Result<Option<Offset>, IngestError> {
+    let Some(known) = app.fleet().connection(connection) else { return Ok(None) };
     let mut relay = app.relay();
     let mut cursor = cursor(app, &known).await?;
     for _ in 0..BATCHES {
         let entries = relay.events(connection, cursor.last, BATCH).await?;
         if entries.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let written: Written = write(app.store(), &known, cursor, &entries, ambient::now()).await?;
         cursor = written.cursor;
@@ -49,12 +61,12 @@ pub async fn drain(app: &App, connection: ConnectionId) -> Result<bool, IngestEr
         for told in &written.told {
             // It is committed, so nobody tells it again. One that fails keeps none of the others back.
             if let Err(error) = tell(&mut relay, &known, told).await {
-                metrics::counter!("api_untold_total").increment(1);
+                metrics::UNTOLD.count([]);
                 tracing::warn!(%connection, %error, "committed, but not told");
             }
         }
     }
-    Ok(true)
+    Ok(Some(cursor.last))
 }
 
 async fn tell(relay: &mut ApiRelay, known: &Known, told: &Told) -> Result<(), RelayError> {

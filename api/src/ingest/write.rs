@@ -2,11 +2,15 @@
 //! cannot be understood or stored becomes a dead letter, and the stream goes on.
 
 use jiff::Timestamp;
-use relay::{Entry, Envelope, Event, Message, Offset, SessionState};
+use relay::{Entry, Envelope, Event, Message, Offset, SessionState, TraceParent};
+use runtime::{ambient, trace};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::clean::clean;
 use super::tell::{Place, Told};
 use crate::fleet::Known;
+use crate::metrics;
 use crate::store::{Acked, Cursor, SeenChat, Store, StoreError, StoredEvent, TenantScope, TenantTx};
 
 /// A batch that is committed.
@@ -83,9 +87,12 @@ async fn commit(
             None => entry.decode().map_err(|error| error.to_string()),
         };
         match decoded {
-            Ok(envelope) => record(&mut tx, &Place { known, entry }, envelope, &mut written).await?,
+            Ok(envelope) => {
+                let span = span(known, envelope.header.trace);
+                record(&mut tx, &Place { known, entry }, envelope, &mut written).instrument(span).await?;
+            }
             Err(reason) => {
-                metrics::counter!("api_dead_letters_total").increment(1);
+                metrics::DEAD_LETTERS.count([]);
                 tracing::warn!(connection = %known.id, offset = %entry.offset, "dead letter");
                 tx.keep_dead_letter(known.id, entry, &reason, now).await?;
             }
@@ -96,8 +103,20 @@ async fn commit(
         return Err(WriteError::Overtaken);
     }
     tx.commit().await?;
+    for entry in entries {
+        metrics::EVENT_SECONDS.observe(entry.offset.age(ambient::now()), []);
+    }
     written.cursor.last = last;
     Ok(written)
+}
+
+/// Of the trace in whose course the event happened. One of its own for every message would be of use to nobody.
+fn span(known: &Known, trace: Option<TraceParent>) -> Span {
+    let Some(trace) = trace else { return Span::none() };
+    let (company, connection) = (&known.company, known.id);
+    let span = tracing::info_span!(target: trace::TARGET, "ingest", %company, %connection, trace_id = Empty);
+    trace::follow(&span, Some(trace));
+    span
 }
 
 async fn record(
@@ -142,7 +161,7 @@ async fn record(
             ("commandDone", row.map(|row| place.message_status(row)), true)
         }
     };
-    metrics::counter!("api_events_total", "kind" => kind).increment(1);
+    metrics::EVENTS.count([kind]);
     let payload = told.as_ref().and_then(|told| serde_json::to_value(told).ok());
     tx.keep_event(connection, &StoredEvent { offset, previous, kind, at: envelope.header.at, payload }).await?;
     written.told.extend(told.filter(|_| live));

@@ -1,33 +1,45 @@
 //! `POST /whatsapp/connections/{id}/messages`
 
-use axum::extract::State;
 use axum::response::Response;
 use relay::{ChatId, ConnectionId, Phone};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::send::send;
 use super::text::message_text;
-use crate::app::App;
+use super::view::MessageView;
 use crate::auth::Tenant;
 use crate::http::{Body, Fields, IdempotencyKey, PathId};
+use crate::openapi::schemas::{self, IdempotencyHeader};
 use crate::problem::Problem;
 
 /// A message to somebody.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = FirstMessage)]
 pub struct FirstContactRequest {
-    /// A phone number with country code, or WhatsApp's id of a chat.
+    /// A phone number with country code, as people write them, or WhatsApp's id of a chat.
+    #[schema(schema_with = schemas::recipient, required)]
     to: Option<String>,
-    /// Its text, 1 to 65,536 characters.
+    /// Its text. `content` is another word for it; both must say the same.
+    #[schema(schema_with = schemas::message_text, required)]
     text: Option<String>,
-    /// The same.
+    #[schema(ignore)]
     content: Option<String>,
 }
 
-/// Sends a message to a number or a chat, whether there is a conversation or not. Answers 202 with the message; its
-/// `chatId` is the chat to go on in. Otherwise as the reply into a chat.
+/// Send a message to somebody
+///
+/// To a number or a chat, whether there is a conversation or not; `chatId` of the answer is the chat to go on in.
+/// Otherwise as into a chat.
+#[utoipa::path(
+    post, path = "/whatsapp/connections/{id}/messages", operation_id = "sendMessage", tag = "messages",
+    params(("id" = Uuid, Path, description = "The connection's id."), IdempotencyHeader),
+    request_body = FirstContactRequest,
+    responses((status = 202, description = "The message, `queued`.", body = MessageView)),
+    extensions(("x-problems" = json!(["connection_not_found", "not_connected"]))),
+)]
 pub async fn first_contact(
     tenant: Tenant,
-    State(app): State<App>,
     PathId(id): PathId<ConnectionId>,
     key: Option<IdempotencyKey>,
     body: Body<FirstContactRequest>,
@@ -38,7 +50,7 @@ pub async fn first_contact(
     let text = fields.either(("text", body.value.text), ("content", body.value.content));
     let text = fields.require("text", text, message_text);
     let (chat, text) = fields.finish(to.zip(text))?;
-    send(&app, &tenant, &known, &chat, &text, key.map(|key| key.with(&body.digest))).await
+    send(&tenant, &known, &chat, &text, key.map(|key| key.with(&body.digest))).await
 }
 
 /// The chat that is meant. People write numbers with `+`, spaces, hyphens, dots and brackets.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::ingest::message_status_now;
+use crate::metrics;
 use crate::store::{StoreError, Waiting};
 
 /// How often it looks.
@@ -28,6 +29,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long idempotency keys are kept.
 const KEYS: Duration = Duration::from_hours(24);
+
+/// How long entries of the audit log are kept: 90 days.
+const AUDIT: Duration = Duration::from_hours(90 * 24);
 
 /// Sweeps until the process ends.
 pub async fn sweep(app: App, stop: CancellationToken) -> Result<(), StoreError> {
@@ -47,15 +51,16 @@ pub async fn sweep(app: App, stop: CancellationToken) -> Result<(), StoreError> 
 async fn once(app: &App, now: Timestamp, stop: &CancellationToken) -> Result<(), StoreError> {
     while send_again(app, now, stop).await? {}
     while give_up(app, now).await? {}
-    let mut tx = app.store().begin_house().await?;
+    let mut tx = app.store().begin_cross_tenant().await?;
     tx.forget_keys(now - KEYS).await?;
+    tx.forget_audit(now - AUDIT).await?;
     tx.commit().await
 }
 
 /// Sends what had not left. No lock is held meanwhile: two replicas may send the same, which is harmless. True when there
 /// may be more.
 async fn send_again(app: &App, now: Timestamp, stop: &CancellationToken) -> Result<bool, StoreError> {
-    let mut tx = app.store().begin_house().await?;
+    let mut tx = app.store().begin_cross_tenant().await?;
     let waiting = tx.waiting(now - SETTLED, now, MOST).await?;
     tx.commit().await?;
     let mut left = Vec::new();
@@ -71,8 +76,8 @@ async fn send_again(app: &App, now: Timestamp, stop: &CancellationToken) -> Resu
         return Ok(false);
     }
     tracing::info!(messages = left.len(), "sent what had not left");
-    metrics::counter!("api_outbox_resent_total").increment(u64::try_from(left.len()).unwrap_or(u64::MAX));
-    let mut tx = app.store().begin_house().await?;
+    metrics::RESENT.add(left.len(), []);
+    let mut tx = app.store().begin_cross_tenant().await?;
     tx.all_dispatched(&left).await?;
     tx.commit().await?;
     // Whatever stopped it short would stop it again.
@@ -81,13 +86,13 @@ async fn send_again(app: &App, now: Timestamp, stop: &CancellationToken) -> Resu
 
 /// Gives up on what nobody tells of any more, and tells that. True when there may be more.
 async fn give_up(app: &App, now: Timestamp) -> Result<bool, StoreError> {
-    let mut tx = app.store().begin_house().await?;
+    let mut tx = app.store().begin_cross_tenant().await?;
     let given_up = tx.give_up(now - PATIENCE, MOST).await?;
     tx.commit().await?;
     let more = full(&given_up);
     if !given_up.is_empty() {
         tracing::warn!(messages = given_up.len(), "no word of their end");
-        metrics::counter!("api_messages_given_up_total").increment(u64::try_from(given_up.len()).unwrap_or(u64::MAX));
+        metrics::GIVEN_UP.add(given_up.len(), []);
     }
     for row in given_up {
         let Some(known) = app.fleet().connection(ConnectionId(row.connection_id)) else { continue };
@@ -110,5 +115,5 @@ fn command(message: &Waiting) -> Option<Command> {
         chat: message.chat_wa_id.parse().ok()?,
         text: message.text.clone(),
     };
-    Some(Command { id: message.command_id, deadline: message.deadline.to_jiff(), action })
+    Some(Command { id: message.command_id, deadline: message.deadline.to_jiff(), action, trace: None })
 }

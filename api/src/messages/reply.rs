@@ -1,33 +1,42 @@
 //! `POST /whatsapp/chats/{id}/messages`
 
-use axum::extract::State;
 use axum::response::Response;
 use relay::{ChatId, ConnectionId};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::send::send;
 use super::text::message_text;
-use crate::app::App;
+use super::view::MessageView;
 use crate::auth::Tenant;
 use crate::http::{Body, Fields, IdempotencyKey, PathId};
-use crate::problem::Problem;
+use crate::openapi::schemas::{self, IdempotencyHeader};
+use crate::problem::{Code, Problem};
 use crate::store::ChatKey;
 
 /// A message to be sent.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewMessage)]
 pub struct ReplyRequest {
-    /// Its text, 1 to 65,536 characters.
+    /// Its text. `content` is another word for it; both must say the same.
+    #[schema(schema_with = schemas::message_text, required)]
     text: Option<String>,
-    /// The same.
+    #[schema(ignore)]
     content: Option<String>,
 }
 
-/// Sends a message into a chat. Answers 202 with the message, `queued`; how it gets on comes as `message-status`
-/// events. 404 `chat_not_found`; 409 `not_connected`, with the state, unless the connection is connected. Takes an
-/// `Idempotency-Key`.
+/// Send a message into a chat
+///
+/// How it gets on comes as `message-status` events. It is sent within five minutes or not at all.
+#[utoipa::path(
+    post, path = "/whatsapp/chats/{id}/messages", operation_id = "reply", tag = "messages",
+    params(("id" = Uuid, Path, description = "The chat's id."), IdempotencyHeader),
+    request_body = ReplyRequest,
+    responses((status = 202, description = "The message, `queued`.", body = MessageView)),
+    extensions(("x-problems" = json!(["chat_not_found", "connection_not_found", "not_connected"]))),
+)]
 pub async fn reply(
     tenant: Tenant,
-    State(app): State<App>,
     PathId(id): PathId<ChatKey>,
     key: Option<IdempotencyKey>,
     body: Body<ReplyRequest>,
@@ -39,9 +48,9 @@ pub async fn reply(
     let mut tx = tenant.begin().await?;
     let row = tx.chat(id).await?;
     drop(tx);
-    let row = row.ok_or_else(|| Problem::not_found("chat_not_found", "There is no chat of this id."))?;
+    let row = row.ok_or_else(|| Problem::new(Code::ChatNotFound, "There is no chat of this id."))?;
     let known = tenant.connection(ConnectionId(row.connection_id))?;
     // The parser's own words would quote the id, which is a phone number, into the log.
     let chat: ChatId = row.wa_id.parse().map_err(|_| Problem::internal(&"a stored chat has no valid id"))?;
-    send(&app, &tenant, &known, &chat, &text, key.map(|key| key.with(&body.digest))).await
+    send(&tenant, &known, &chat, &text, key.map(|key| key.with(&body.digest))).await
 }

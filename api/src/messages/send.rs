@@ -12,7 +12,6 @@ use relay::{ChatId, Command, CommandAction, MessageId};
 use runtime::ambient;
 
 use super::view::MessageView;
-use crate::app::App;
 use crate::auth::Tenant;
 use crate::connections::live::live;
 use crate::fleet::Known;
@@ -26,7 +25,6 @@ const DEADLINE: Duration = Duration::from_mins(5);
 
 /// Sends a text into a chat of a connection, and gives the answer to the caller.
 pub async fn send(
-    app: &App,
     tenant: &Tenant,
     known: &Known,
     chat: &ChatId,
@@ -36,7 +34,7 @@ pub async fn send(
     if let Some(answered) = answered(tenant, repeatable.as_ref()).await? {
         return Ok(answered);
     }
-    let status = app.ask_relay(async |relay| relay.status(known.id).await).await?;
+    let status = tenant.status(known).await?;
     let now_is = live(known, status.as_ref());
     if !now_is.is_connected() {
         return Err(Problem::not_connected(now_is.status));
@@ -64,7 +62,8 @@ pub async fn send(
     tx.commit().await?;
 
     let action = CommandAction::SendText { message, chat: chat.clone(), text: text.to_owned() };
-    dispatch(app, tenant, known, &view, Command { id, deadline, action }, now).await;
+    let command = Command { id, deadline, action, trace: runtime::trace::current() };
+    dispatch(tenant, known, &view, command).await;
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
 }
 
@@ -75,8 +74,8 @@ async fn answered(tenant: &Tenant, repeatable: Option<&Repeatable>) -> Result<Op
 }
 
 /// Hands the command to the relay. What fails here is not told: the message is stored, and the outbox sends it.
-async fn dispatch(app: &App, tenant: &Tenant, known: &Known, view: &MessageView, command: Command, now: Timestamp) {
-    if app.ask_relay(async |relay| relay.send(known.id, command, now).await).await.is_err() {
+async fn dispatch(tenant: &Tenant, known: &Known, view: &MessageView, command: Command) {
+    if tenant.send(known, command).await.is_err() {
         return;
     }
     if let Err(error) = remember(tenant, view).await {

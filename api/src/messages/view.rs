@@ -3,18 +3,24 @@
 use jiff::Timestamp;
 use relay::ConnectionId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::openapi::schemas;
 use crate::store::{ChatKey, MessageKey, MessageRow};
 
 /// A message.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Message)]
 pub struct MessageView {
     /// The message's id.
+    #[schema(value_type = Uuid)]
     pub id: MessageKey,
     /// Its chat.
+    #[schema(value_type = Uuid)]
     pub chat_id: ChatKey,
     /// Its connection.
+    #[schema(value_type = Uuid)]
     pub connection_id: ConnectionId,
     /// WhatsApp's id.
     pub wa_id: String,
@@ -33,7 +39,8 @@ pub struct MessageView {
     pub quoted_id: Option<String>,
     /// When it was sent, to the second.
     pub sent_at: Timestamp,
-    /// How far it is: `received`, or `queued`, `sent`, `delivered`, `read`, `played`, `failed`, `expired`, `unknown`.
+    /// How far it is.
+    #[schema(schema_with = schemas::message_status)]
     pub status: &'static str,
     /// WhatsApp's receipt: -1 failed, 0 waiting, 1 server, 2 delivered, 3 read, 4 played.
     pub ack: i16,
@@ -61,6 +68,10 @@ impl From<MessageRow> for MessageView {
         }
     }
 }
+
+/// Every word of [`status`].
+pub const STATUSES: [&str; 9] =
+    ["received", "queued", "sent", "delivered", "read", "played", "failed", "expired", "unknown"];
 
 /// How far a message is. A receipt is WhatsApp's own word and beats what the session could tell of its command: a send
 /// of unknown outcome that somebody has read was sent.

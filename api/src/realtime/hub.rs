@@ -88,7 +88,7 @@ async fn changed(app: &App, change: Change) -> (CompanyId, Told) {
 fn emit(io: &SocketIo, company: &CompanyId, told: &Told) {
     for socket in io.within(room(company)).sockets() {
         if socket.emit(&told.name, &told.data).is_err() {
-            metrics::counter!("api_slow_sockets_total").increment(1);
+            crate::metrics::SLOW_SOCKETS.count([]);
             let _ = socket.disconnect();
         }
     }

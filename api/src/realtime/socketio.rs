@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Identity, TokenKeys};
 use crate::ingest::room;
+use crate::metrics;
 
 /// Packets that wait for one slow client. Past that it is disconnected, and reads what it missed by REST: nothing is
 /// dropped silently. The library's 128 is less than a burst of one busy company.
@@ -105,7 +106,7 @@ async fn admit(socket: SocketRef, State(door): State<Door>, TryData(auth): TryDa
     }
     let token = auth.map(|auth| auth.token).unwrap_or_default();
     let identity = door.tokens.verify(&token).map_err(|reason| {
-        metrics::counter!("api_tokens_refused_total").increment(1);
+        metrics::TOKENS_REFUSED.count([]);
         tracing::info!(%reason, "socket refused");
         Refused::Token
     })?;
@@ -129,7 +130,7 @@ async fn join(
     if let Some(reason) = refusal {
         // The name asked for is a stranger's text: it stays out of the log.
         tracing::warn!(audit = true, company = %own, subject = identity.subject(), reason, "join-company refused");
-        metrics::counter!("api_joins_refused_total").increment(1);
+        metrics::JOINS_REFUSED.count([]);
     } else {
         socket.join(room(own));
     }
@@ -165,7 +166,7 @@ pub async fn expire(io: SocketIo, stop: CancellationToken) -> Result<(), Infalli
         }
         let now = ambient::now();
         let sockets = io.sockets();
-        metrics::gauge!("api_sockets").set(u32::try_from(sockets.len()).unwrap_or(u32::MAX));
+        metrics::SOCKETS.set_count(sockets.len(), []);
         for socket in sockets {
             let over = socket.extensions.get::<Identity>().is_none_or(|identity| identity.expires_at() <= now);
             if over {

@@ -58,15 +58,22 @@ pub struct ChatRow {
     pub last_from_me: Option<bool>,
     /// When.
     pub last_sent_at: Option<PgTimestamp>,
+    /// The activity that gives the chat its place on the page.
+    pub position: PgTimestamp,
+    /// Number of the newest message when the first page was taken.
+    pub mark: i64,
 }
 
 /// Where a page of chats ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ChatPosition {
     /// Activity of its last chat.
+    #[serde(with = "super::moment")]
     pub activity: Timestamp,
     /// Key of its last chat.
     pub id: ChatKey,
+    /// Number of the newest message when the first page was taken.
+    pub mark: i64,
 }
 
 /// Which chats.
@@ -81,9 +88,12 @@ pub struct ChatPage {
 }
 
 macro_rules! select {
-    ($rest:literal) => {
+    ($before:literal, $position:literal, $rest:literal) => {
         concat!(
-            "SELECT c.id, c.connection_id, c.wa_id, c.kind, c.name, c.push_name, c.phone, c.lid, c.unread, ",
+            $before,
+            "SELECT ",
+            $position,
+            ", c.id, c.connection_id, c.wa_id, c.kind, c.name, c.push_name, c.phone, c.lid, c.unread, ",
             "c.last_activity_at, m.id AS last_id, m.text AS last_text, m.type AS last_type, ",
             "m.from_me AS last_from_me, m.sent_at AS last_sent_at FROM chats c LEFT JOIN LATERAL (",
             "SELECT * FROM messages m WHERE m.chat_id = c.id ORDER BY m.sent_at DESC, m.seq DESC LIMIT 1) m ON true ",
@@ -125,12 +135,27 @@ impl TenantTx {
         Ok(key)
     }
 
-    /// A page of a connection's chats, the latest activity first.
+    /// A page of a connection's chats, the latest activity first: as it was when the first page was taken. A chat that got
+    /// a message since then (`moved`) stands where it stood, or else it would be on no page at all when it had not been
+    /// reached yet. What has only come since then is last.
     pub async fn chats(&mut self, connection: ConnectionId, page: &ChatPage) -> Result<Vec<ChatRow>, StoreError> {
         let rows = sqlx::query_as(select!(
-            "WHERE c.company_id = $1 AND c.connection_id = $2 AND (c.kind = 'individual' OR ($3 AND c.kind = 'group')) \
-             AND ($4::timestamptz IS NULL OR (c.last_activity_at, c.id) < ($4, $5)) \
-             ORDER BY c.last_activity_at DESC, c.id DESC LIMIT $6"
+            "WITH mark AS (SELECT COALESCE($7, \
+             (SELECT max(seq) FROM messages WHERE company_id = $1 AND connection_id = $2), 0) AS seq), \
+             listed AS (SELECT id, last_activity_at FROM chats WHERE company_id = $1 AND connection_id = $2 \
+             AND (kind = 'individual' OR ($3 AND kind = 'group'))), \
+             moved AS (SELECT DISTINCT chat_id FROM messages WHERE company_id = $1 AND connection_id = $2 \
+             AND seq > (SELECT seq FROM mark)), \
+             stood AS (SELECT id, COALESCE((SELECT max(sent_at) FROM messages \
+             WHERE chat_id = listed.id AND seq <= (SELECT seq FROM mark)), 'epoch') AS position \
+             FROM listed WHERE id IN (SELECT chat_id FROM moved)), \
+             page AS ((SELECT id, last_activity_at AS position FROM listed \
+             WHERE ($4::timestamptz IS NULL OR (last_activity_at, id) < ($4, $5)) \
+             AND id NOT IN (SELECT chat_id FROM moved) ORDER BY last_activity_at DESC, id DESC LIMIT $6) \
+             UNION ALL (SELECT id, position FROM stood WHERE $4::timestamptz IS NULL OR (position, id) < ($4, $5)) \
+             ORDER BY position DESC, id DESC LIMIT $6) ",
+            "page.position, (SELECT seq FROM mark) AS mark",
+            "JOIN page ON page.id = c.id WHERE c.company_id = $1 ORDER BY page.position DESC, c.id DESC"
         ))
         .bind(&self.company)
         .bind(connection.0)
@@ -138,6 +163,7 @@ impl TenantTx {
         .bind(page.after.as_ref().map(|after| after.activity.to_sqlx()))
         .bind(page.after.as_ref().map(|after| after.id))
         .bind(page.limit)
+        .bind(page.after.as_ref().map(|after| after.mark))
         .fetch_all(&mut *self.tx)
         .await?;
         Ok(rows)
@@ -145,11 +171,15 @@ impl TenantTx {
 
     /// The chat of that key, with its latest message.
     pub async fn chat(&mut self, key: ChatKey) -> Result<Option<ChatRow>, StoreError> {
-        let row = sqlx::query_as(select!("WHERE c.company_id = $1 AND c.id = $2"))
-            .bind(&self.company)
-            .bind(key)
-            .fetch_optional(&mut *self.tx)
-            .await?;
+        let row = sqlx::query_as(select!(
+            "",
+            "c.last_activity_at AS position, 0::bigint AS mark",
+            "WHERE c.company_id = $1 AND c.id = $2"
+        ))
+        .bind(&self.company)
+        .bind(key)
+        .fetch_optional(&mut *self.tx)
+        .await?;
         Ok(row)
     }
 }

@@ -78,6 +78,7 @@ pub struct Outgoing<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct MessagePosition {
     /// Time of its oldest message.
+    #[serde(with = "super::moment")]
     pub sent_at: Timestamp,
     /// Number of its oldest message.
     pub seq: i64,

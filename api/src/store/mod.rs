@@ -1,25 +1,30 @@
 //! PostgreSQL: all SQL of the API, one file per table. Nothing outside writes a query, and nothing inside knows HTTP,
 //! Redis or Kubernetes. Every statement names its company, and row-level security is the wall behind that.
 
+mod audit;
 mod chats;
+mod cross_tenant;
 mod cursors;
 mod dead_letters;
 mod error;
 mod events;
-mod house;
 mod idempotency;
 mod ids;
+mod log;
 mod messages;
+mod moment;
 mod schema;
 mod scope;
 
+pub use audit::{AuditEntry, AuditPosition, AuditRow};
 pub use chats::{ChatPage, ChatPosition, ChatRow, SeenChat};
+pub use cross_tenant::CrossTenantTx;
 pub use cursors::Cursor;
 pub use error::StoreError;
 pub use events::StoredEvent;
-pub use house::HouseTx;
 pub use idempotency::{Claim, Fingerprint};
 pub use ids::{ChatKey, MessageKey};
+pub use log::{LogPosition, LogRow};
 pub use messages::{Acked, MessagePosition, MessageRow, Outgoing, Waiting};
 pub use schema::{SchemaError, migrate};
 pub use scope::TenantScope;
@@ -39,7 +44,7 @@ const ACQUIRE: Duration = Duration::from_secs(3);
 /// Longest run of one statement. Pages and batches take milliseconds; ten seconds is a database in trouble.
 const STATEMENT: &str = "10s";
 
-/// The database. Gives transactions of one company, or of the house, and nothing else.
+/// The database. Gives transactions of one company, or over all of them, and nothing else.
 #[derive(Clone, Debug)]
 pub struct Store(PgPool);
 
@@ -57,9 +62,9 @@ impl Store {
         Ok(TenantTx { tx, company: scope.company().as_str().to_owned() })
     }
 
-    /// A transaction over all companies, for sweeps. Nothing that answers a request may use it.
-    pub async fn begin_house(&self) -> Result<HouseTx, StoreError> {
-        Ok(HouseTx { tx: self.begin_as("*").await? })
+    /// A transaction over all companies, for sweeps. No handler can come here: see [`crate::auth::ApiState`].
+    pub async fn begin_cross_tenant(&self) -> Result<CrossTenantTx, StoreError> {
+        Ok(CrossTenantTx { tx: self.begin_as("*").await? })
     }
 
     /// Whether the database answers.
@@ -85,5 +90,55 @@ impl TenantTx {
     /// Makes everything done in it last.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(self.tx.commit().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use harness::Postgres;
+    use sqlx::{Executor, Row};
+
+    use super::*;
+
+    /// Ways in which a transaction ends.
+    #[derive(Debug, Clone, Copy)]
+    enum End {
+        Committed,
+        Dropped,
+        Failed,
+        Cancelled,
+    }
+
+    /// What would be lost: a request that sees the rows of whoever came before it.
+    #[tokio::test]
+    async fn no_company_stays_with_a_connection_of_the_pool() {
+        let url = Postgres::shared().await.database().await;
+        // The next statement must get the same connection.
+        let pool = PgPoolOptions::new().max_connections(1);
+        let store = Store(pool.connect_lazy_with(PgConnectOptions::from_str(&url).expect("a URL")));
+        for end in [End::Committed, End::Dropped, End::Failed, End::Cancelled] {
+            let mut tx = store.begin_as("acme").await.expect("a transaction");
+            let asked = "SELECT pg_backend_pid(), COALESCE(current_setting('api.company', true), '')";
+            let row = tx.fetch_one(asked).await.expect("a row");
+            let (backend, company): (i32, String) = (row.get(0), row.get(1));
+            assert_eq!(company, "acme");
+            match end {
+                End::Committed => tx.commit().await.expect("committed"),
+                End::Dropped => drop(tx),
+                End::Failed => {
+                    tx.execute("SELECT 1 / 0").await.expect_err("refused");
+                    drop(tx);
+                }
+                End::Cancelled => {
+                    let long = tx.execute("SELECT pg_sleep(1)");
+                    tokio::time::timeout(Duration::from_millis(50), long).await.expect_err("still running");
+                    drop(tx);
+                }
+            }
+            let row = store.0.fetch_one(asked).await.expect("a row");
+            assert_eq!((row.get::<i32, _>(0), row.get::<String, _>(1).as_str()), (backend, ""), "{end:?}");
+        }
     }
 }

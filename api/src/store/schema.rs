@@ -20,6 +20,9 @@ pub enum SchemaError {
     /// Its record of migrations cannot be read.
     #[error("the record of migrations: {0}")]
     Record(#[from] MigrateError),
+    /// Row-level security, the wall behind the API's own checks, does not hold this user.
+    #[error("the database user is a superuser or has BYPASSRLS, so that row-level security does not hold it")]
+    Unheld,
     /// Nobody ran `api migrate` yet.
     #[error("migration {0} is missing: run `api migrate`")]
     Missing(i64),
@@ -50,9 +53,14 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError>
 }
 
 impl Store {
-    /// Whether every migration of this binary was applied. Later ones of a newer binary do no harm.
+    /// Whether every migration of this binary was applied, and the user is one whom row-level security holds. Later
+    /// migrations of a newer binary do no harm.
     pub async fn check_schema(&self) -> Result<(), SchemaError> {
         let mut connection = self.0.acquire().await.map_err(StoreError::from)?;
+        let above = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user";
+        if sqlx::query_scalar(above).fetch_one(&mut *connection).await.map_err(StoreError::from)? {
+            return Err(SchemaError::Unheld);
+        }
         let table = &MIGRATIONS.table_name;
         let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
             .bind(table.as_ref())

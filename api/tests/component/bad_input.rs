@@ -22,6 +22,8 @@ async fn every_wrong_field_is_named() {
         ("POST", all.clone(), json!({"name": "x".repeat(129)}), vec!["name"]),
         ("POST", all.clone(), json!({"name": 7}), vec!["name"]),
         ("POST", all.clone(), json!(["name"]), vec!["body"]),
+        ("POST", all.clone(), json!({"name": "a", "link": ["QrCode", null]}), vec!["link"]),
+        ("PATCH", of(""), json!(["Mine", null]), vec!["body"]),
         ("POST", all.clone(), json!({"name": "a", "link": {"method": "Telepathy"}}), vec!["link.method"]),
         ("POST", all.clone(), json!({"name": "a", "link": {"method": "PairingCode"}}), vec!["link.phoneNumber"]),
         (
@@ -38,7 +40,6 @@ async fn every_wrong_field_is_named() {
         ("POST", "/whatsapp/chats/no-chat/messages".to_owned(), json!({"text": "a"}), vec!["id"]),
         ("GET", "/whatsapp/connections/no-connection".to_owned(), Value::Null, vec!["id"]),
         ("GET", of("/chats?limit=0"), Value::Null, vec!["limit"]),
-        ("GET", of("/chats?cursor=x"), Value::Null, vec!["cursor"]),
         ("GET", of("/chats?groups=perhaps"), Value::Null, vec!["groups"]),
     ] {
         let answer = acme.caller.with_key(method, &path, None, body).await;
@@ -72,36 +73,4 @@ async fn unknown_fields_do_no_harm() {
     let created = acme.caller.post("/whatsapp/connections", body).await.json(201);
     let resource = world.resources(&acme).get(created["resourceName"].as_str().unwrap()).await.unwrap();
     assert_eq!(resource.spec.company_id, acme.id, "the company comes from the token");
-}
-
-#[tokio::test]
-async fn a_request_id_and_the_headers_of_a_careful_server_come_back() {
-    let world = World::start().await;
-    let caller = world.caller(None);
-    let answer = caller.send("GET", "/health", &[("x-request-id", "from-the-proxy")], "").await;
-    assert_eq!(answer.headers["x-request-id"], "from-the-proxy");
-    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
-    assert_eq!(answer.headers["cache-control"], "no-store");
-    let answer = caller.send("GET", "/nothing", &[("x-request-id", "evil level=error")], "").await;
-    assert_ne!(answer.headers["x-request-id"], "evil level=error");
-}
-
-#[tokio::test]
-async fn only_the_frontends_origin_may_read_answers() {
-    let world = World::start().await;
-    let preflight = async |origin: &str| {
-        let headers = [
-            ("origin", origin),
-            ("access-control-request-method", "POST"),
-            ("access-control-request-headers", "authorization,content-type,idempotency-key"),
-        ];
-        world.caller(None).send("OPTIONS", "/whatsapp/connections", &headers, "").await
-    };
-    let allowed = preflight(crate::world::FRONTEND).await;
-    assert_eq!(allowed.headers["access-control-allow-origin"], crate::world::FRONTEND);
-    assert!(!preflight("http://evil.example.org").await.headers.contains_key("access-control-allow-origin"));
-    let from = [("origin", crate::world::FRONTEND)];
-    let refused = world.caller(None).send("GET", "/whatsapp/connections", &from, "").await;
-    refused.problem(401, "token_missing");
-    assert_eq!(refused.headers["access-control-allow-origin"], crate::world::FRONTEND, "problems are readable too");
 }

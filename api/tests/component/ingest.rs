@@ -213,3 +213,41 @@ async fn two_replicas_store_and_tell_each_event_once() {
     .await;
     assert_eq!((world.count("events", id).await, world.count("dead_letters", id).await), (61, 0));
 }
+
+/// What would be lost: the answer to "why was our account offline last night?".
+#[tokio::test]
+async fn the_log_of_a_connection_has_every_step_with_its_reason_the_newest_first() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    session.append(&Event::Message(incoming(ANA, "3A01", "between the steps", 1))).await;
+    for (state, reason) in [(SessionState::Reconnecting, Some("StreamLost")), (SessionState::Connected, None)] {
+        session.append(&Event::State(StateChange { state, reason: reason.map(str::to_owned) })).await;
+    }
+    let path = format!("/whatsapp/connections/{id}/log");
+    let steps = |page: &Value| -> Vec<(String, Option<String>)> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|item| (text(&item["state"]).unwrap(), text(&item["reason"]))).collect()
+    };
+    let page = eventually(SOON, "three steps", async || {
+        let page = acme.caller.get(&path).await.json(200);
+        if steps(&page).len() == 3 { Ok(page) } else { Err(page) }
+    })
+    .await;
+    let step = |status: &str, reason: Option<&str>| (status.to_owned(), reason.map(str::to_owned));
+    let all = [step("Connected", None), step("Reconnecting", Some("StreamLost")), step("Connected", None)];
+    assert_eq!(steps(&page), all);
+    assert!(page["items"][0]["at"].is_string() && page["items"][0]["offset"].is_string(), "{page}");
+
+    // A step that comes meanwhile changes no later page.
+    let first = acme.caller.get(&format!("{path}?limit=2")).await.json(200);
+    session.append(&Event::State(StateChange { state: SessionState::Conflict, reason: None })).await;
+    let rest = format!("{path}?limit=2&cursor={}", first["nextCursor"].as_str().unwrap());
+    let second = acme.caller.get(&rest).await.json(200);
+    assert_eq!((steps(&first), steps(&second)), (all[..2].to_vec(), all[2..].to_vec()));
+    assert_eq!(second["nextCursor"], Value::Null);
+
+    let globex = world.company().await;
+    globex.caller.get(&path).await.problem(404, "connection_not_found");
+}

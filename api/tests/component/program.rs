@@ -3,6 +3,7 @@
 use std::process::{Command, Output, Stdio};
 
 use harness::{ControlPlane, eventually};
+use runtime::metrics::undeclared;
 use serde_json::json;
 
 use crate::http::Caller;
@@ -65,7 +66,8 @@ async fn asked_to_end_it_ends_its_sockets_and_then_itself() {
     let base = format!("http://127.0.0.1:{port}");
     let mut socket = Socket::connect(&base, json!({"token": token("acme", 60)})).await.unwrap();
     let metrics = Caller::new(&format!("http://127.0.0.1:{admin}"), None).get("/metrics").await.text();
-    assert!(metrics.contains("api_http_requests_total"), "{metrics}");
+    assert!(metrics.contains("whatsapp_api_http_requests_total{"), "{metrics}");
+    assert_eq!(undeclared(api::METRICS, &metrics), Vec::<String>::new());
 
     // The poll is on its way when the signal comes.
     let signal = async { Command::new("kill").arg(program.id().unwrap().to_string()).status().unwrap() };

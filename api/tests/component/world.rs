@@ -1,14 +1,16 @@
 //! One API with everything behind it, and companies in it.
 
+use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
 
-use api::TokenKeys;
 use api::serve::start;
 use api::settings::Settings;
+use api::{Limits, TokenKeys};
 use crds::{COMPANY_LABEL, WhatsAppConnection};
 use harness::{ControlPlane, Postgres, Redis, eventually};
 use jsonwebtoken::{EncodingKey, Header, encode};
+use kube::api::ListParams;
 use kube::{Api, Client, CustomResourceExt};
 use relay::{ConnectionId, Endpoint};
 use runtime::ambient;
@@ -76,6 +78,18 @@ impl World {
         Self { redis, cluster, database, database_url, base: format!("http://{address}"), health, shutdown }
     }
 
+    /// Everything but the API, which a test starts as a program that serves there.
+    pub async fn around(base: &str) -> Self {
+        let (database, database_url) = database().await;
+        api::migrate(&PgConnectOptions::from_str(&database_url).unwrap()).await.unwrap();
+        let control_plane = ControlPlane::shared().await;
+        let cluster = control_plane.client().await;
+        control_plane.install(&cluster, &WhatsAppConnection::crd()).await;
+        let (redis, base) = (Redis::start().await, base.to_owned());
+        let (health, shutdown) = (Health::default(), Shutdown::default());
+        Self { redis, cluster, database, database_url, base, health, shutdown }
+    }
+
     /// One more API on the same database and the same Redis. It ends with this world.
     pub async fn start_replica(&self) {
         let health = Health::default();
@@ -136,6 +150,13 @@ impl World {
         Api::namespaced(self.cluster.clone(), &company.namespace)
     }
 
+    /// The custom resource of a connection.
+    pub async fn resource(&self, company: &Company, id: ConnectionId) -> WhatsAppConnection {
+        let all = self.resources(company).list(&ListParams::default()).await.unwrap();
+        let uid = id.to_string();
+        all.into_iter().find(|resource| resource.metadata.uid.as_deref() == Some(&uid)).unwrap()
+    }
+
     pub async fn count(&self, table: &str, connection: ConnectionId) -> i64 {
         let query = AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE connection_id = $1"));
         sqlx::query_scalar(query).bind(connection.0).fetch_one(&self.database).await.unwrap()
@@ -179,10 +200,13 @@ fn settings(database_url: &str, redis: &Redis) -> Settings {
         database: PgConnectOptions::from_str(database_url).unwrap(),
         redis: Endpoint::new(&redis.url(), None).unwrap(),
         tokens: TokenKeys::new(SECRET),
+        // More than any test asks for.
+        limits: Limits::new(NonZeroU16::MAX),
         origins: vec![FRONTEND.parse().unwrap()],
         address: "127.0.0.1:0".parse().unwrap(),
         admin_address: "127.0.0.1:0".parse().unwrap(),
         log_format: LogFormat::Text,
+        collector: None,
     }
 }
 

@@ -112,3 +112,10 @@ livenessProbe:
   periodSeconds: 10
   failureThreshold: 3
 {{- end }}
+
+{{- define "wao.monitoringLabels" -}}
+{{ include "wao.labels" (dict "root" . "component" "monitoring") }}
+{{- with .Values.monitoring.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -19,6 +19,9 @@ impl ConditionType {
     /// In the order in which one depends on the next; `Ready` is made of the first four.
     pub const ALL: [Self; 5] = [Self::Accepted, Self::PodReady, Self::Linked, Self::Connected, Self::Ready];
 
+    /// Their names, in the same order.
+    pub const NAMES: &'static [&'static str] = &["Accepted", "PodReady", "Linked", "Connected", "Ready"];
+
     /// The `type` field of the condition.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -41,6 +44,9 @@ macro_rules! reasons {
         impl Reason {
             /// Every reason there is, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// Their names, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name),)+];
 
             /// The `reason` field of the condition.
             #[must_use]
@@ -141,5 +147,10 @@ mod tests {
             assert!(reason.as_str().chars().all(char::is_alphanumeric));
             assert!(reason.meaning().ends_with('.'), "{} says nothing", reason.as_str());
         }
+    }
+
+    #[test]
+    fn no_condition_is_without_its_name() {
+        assert!(ConditionType::ALL.iter().map(|kind| kind.as_str()).eq(ConditionType::NAMES.iter().copied()));
     }
 }

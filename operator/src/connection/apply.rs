@@ -20,7 +20,7 @@ use super::ownership::{Ownership, ownership};
 use super::plan::{Action, Child, Plan};
 use super::validate::ValidConnection;
 use crate::context::Context;
-use crate::events;
+use crate::{events, metrics};
 
 /// Longest wait for one answer of the API server.
 const CALL: Duration = Duration::from_secs(10);
@@ -73,9 +73,11 @@ async fn start(connection: &ValidConnection, claim: bool, context: &Context) -> 
     context.without_access.insert(connection.id);
     let pod = async {
         let pod = build::pod::pod(connection, &context.session);
+        let pod = build::trace::carrying(pod, runtime::trace::current());
         // A pod is large, and would make this future and all around it so.
         let made = Box::pin(create(connection, pod, "create pod", context)).await?;
         context.memory.pods.keep(connection.id, Arc::new(made));
+        metrics::PODS_CREATED.count([]);
         Ok::<(), Error>(())
     };
     // Both to their end, whatever becomes of the other.

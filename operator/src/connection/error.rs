@@ -84,6 +84,21 @@ impl Error {
         matches!(self, Self::CacheNotFilled)
     }
 
+    /// Every word that [`Self::category`] gives.
+    pub const CATEGORIES: &'static [&'static str] = &[
+        "cache_not_filled",
+        "home_not_ready",
+        "leftover",
+        "kubernetes",
+        "deadline",
+        "redis",
+        "invalid_id",
+        "not_owned",
+        "proxy_secret_missing",
+        "encode",
+        "empty_secret",
+    ];
+
     /// The label of the metric.
     #[must_use]
     pub fn category(&self) -> &'static str {

@@ -17,6 +17,9 @@ use std::time::Duration;
 use crds::WhatsAppConnection;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
+use runtime::trace;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::context::Context;
 use error::{Class, Error};
@@ -47,7 +50,7 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
     let tried = Tried { starts: memory.attempts.of(&id), refusals: memory.refusals.of(&id) };
     let plan = plan::plan(valid.as_ref(), &seen, &tried, now);
     let applied = match &valid {
-        Ok(valid) => apply::apply(valid, &plan, context).await,
+        Ok(valid) => apply::apply(valid, &plan, context).instrument(span(connection, &plan)).await,
         Err(_) => Ok(()),
     };
     remember(id, &plan, &applied, context);
@@ -85,6 +88,18 @@ fn remember(id: relay::ConnectionId, plan: &plan::Plan, applied: &Result<(), Err
         Ok(()) if !plan.actions.is_empty() => context.memory.refusals.forget(&id),
         Ok(()) | Err(Class::Transient) => {}
     }
+}
+
+/// Of the trace of what asked for the spec, where something is done about it. That most reconciles do nothing is no news,
+/// and would make a trace that never ends.
+fn span(connection: &WhatsAppConnection, plan: &plan::Plan) -> tracing::Span {
+    if plan.actions.is_empty() {
+        return tracing::Span::none();
+    }
+    let (id, company) = (connection.metadata.uid.as_deref(), &connection.spec.company_id);
+    let span = tracing::info_span!(target: trace::TARGET, "apply", connection = id, company, trace_id = Empty);
+    trace::follow(&span, connection.annotations().get(crds::TRACE_ANNOTATION));
+    span
 }
 
 /// What stands in the way of what is wanted.

@@ -64,6 +64,18 @@ pub enum DeleteReason {
     SpecChanged(Part),
 }
 
+impl DeleteReason {
+    /// In one word, for metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Suspended => "Suspended",
+            Self::Ended(_) => "Ended",
+            Self::SpecChanged(_) => "SpecChanged",
+        }
+    }
+}
+
 /// What to do now, in order, and when to look again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {

@@ -15,7 +15,8 @@ pub const CONNECTION: &str = "WhatsAppConnection";
 pub const NAMESPACE: &str = "Namespace";
 pub const POD: &str = "Pod";
 pub const CLAIM: &str = "PersistentVolumeClaim";
-const KINDS: [&str; 4] = [CONNECTION, NAMESPACE, POD, CLAIM];
+/// All of them.
+pub const KINDS: [&str; 4] = [CONNECTION, NAMESPACE, POD, CLAIM];
 
 /// One watch's signs of life.
 #[derive(Debug)]

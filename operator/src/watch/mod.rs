@@ -8,7 +8,7 @@ mod life;
 mod stream;
 
 pub use cluster::{Cluster, Company};
-pub use life::Lives;
+pub use life::{KINDS, Lives};
 pub use stream::Bounds;
 
 use crds::WhatsAppConnection;

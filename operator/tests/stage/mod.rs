@@ -196,11 +196,13 @@ pub fn settings(redis: &str) -> Settings {
             limits: crds::Compute::default(),
             redis_url: redis.to_owned(),
             log_format: "json".to_owned(),
+            collector: None,
         },
         network: SessionNetwork { redis_peers: vec![], redis_port: 6379, metrics_peers: vec![], extra_egress: vec![] },
         redis: Endpoint::new(redis, None).expect("valid"),
         admin_address: ([127, 0, 0, 1], 0).into(),
         log_format: runtime::telemetry::LogFormat::Text,
+        collector: None,
         pod_name: "operator-under-test".to_owned(),
         election: operator::leader::Election {
             namespace: None,

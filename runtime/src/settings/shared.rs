@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Complaints, read_secret};
+use crate::otlp::Collector;
 use crate::telemetry::LogFormat;
 
 /// What every server has, as given.
@@ -17,6 +18,9 @@ pub struct ServerArguments {
     /// json or text.
     #[arg(long, env = "LOG_FORMAT", default_value = "json")]
     log_format: String,
+    /// Where traces go: a collector that takes OTLP over HTTP, for example `http://collector:4318`; empty means nowhere.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "")]
+    otlp_endpoint: String,
 }
 
 impl ServerArguments {
@@ -28,6 +32,11 @@ impl ServerArguments {
     /// How log lines look.
     pub fn log_format(&self, complaints: &mut Complaints) -> Option<LogFormat> {
         complaints.check("LOG_FORMAT", self.log_format.parse())
+    }
+
+    /// Where traces go, if anywhere.
+    pub fn collector(&self, complaints: &mut Complaints) -> Option<Option<Collector>> {
+        complaints.check("OTEL_EXPORTER_OTLP_ENDPOINT", Collector::optional(&self.otlp_endpoint))
     }
 }
 

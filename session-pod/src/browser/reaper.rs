@@ -91,7 +91,7 @@ pub async fn run(children: Children, stop: CancellationToken) -> io::Result<()> 
         let reaped = children.reap()?;
         if reaped > 0 {
             tracing::debug!(reaped, "orphans reaped");
-            metrics::counter!("whatsapp_session_orphans_reaped_total").increment(u64::try_from(reaped).unwrap_or(0));
+            crate::metrics::ORPHANS_REAPED.add(reaped, []);
         }
         tokio::select! {
             _ = died.recv() => {}

@@ -76,7 +76,7 @@ mod tests {
     }
 
     fn command(action: CommandAction) -> Command {
-        Command { id: Uuid::nil(), deadline: DEADLINE, action }
+        Command { id: Uuid::nil(), deadline: DEADLINE, action, trace: None }
     }
 
     fn at(seconds: i64) -> Timestamp {

@@ -288,7 +288,7 @@ impl Life {
     async fn pass_late(&self, event: serde_json::Value) {
         let event = read(event).filter(decode::is_lasting);
         let kept = if event.is_some() { "kept" } else { "dropped" };
-        metrics::counter!("whatsapp_session_late_events_total", "result" => kept).increment(1);
+        crate::metrics::LATE_EVENTS.count([kept]);
         if let Some(event) = event {
             self.tell(event).await;
         }
@@ -322,7 +322,7 @@ fn read(event: serde_json::Value) -> Option<EngineEvent> {
 
 /// Something of the page's could not be read. What it was stays unsaid: it may hold content.
 fn unreadable(what: &'static str) {
-    metrics::counter!("whatsapp_session_unreadable_events_total", "what" => what).increment(1);
+    crate::metrics::UNREADABLE.count([what]);
     tracing::debug!(what, "unreadable event of the page");
 }
 

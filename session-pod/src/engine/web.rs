@@ -188,7 +188,7 @@ impl Engine for WebEngine {
 fn usable<T, E: std::fmt::Display>(read: impl Iterator<Item = Result<T, E>>) -> Vec<T> {
     read.filter_map(|item| {
         item.inspect_err(|error| {
-            metrics::counter!("whatsapp_session_unreadable_events_total", "what" => "field").increment(1);
+            crate::metrics::UNREADABLE.count(["field"]);
             tracing::warn!(%error, "something in the page's store is of no use");
         })
         .ok()
@@ -220,8 +220,7 @@ impl Bridge<'_> {
         let started = tokio::time::Instant::now();
         let result = self.answer(method, arguments, deadline).await;
         let outcome = if result.is_ok() { "ok" } else { "error" };
-        metrics::histogram!("whatsapp_session_page_call_seconds", "method" => method, "result" => outcome)
-            .record(started.elapsed());
+        crate::metrics::PAGE_CALL_SECONDS.observe(started.elapsed(), [method, outcome]);
         result
     }
 

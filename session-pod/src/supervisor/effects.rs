@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use relay::{Event, SessionState, StateChange};
+use relay::{Event, LinkKind, SessionState, StateChange, TraceParent};
+use runtime::trace;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::{Ended, Note, Supervisor};
 use crate::engine::Pace;
+use crate::metrics;
 use crate::session::Effect;
 use crate::sync;
 
@@ -14,6 +18,10 @@ impl Supervisor {
         match effect {
             Effect::Report => self.report(from),
             Effect::ShowCode(code) => {
+                metrics::LINK_CODES.count([match code.kind {
+                    LinkKind::Qr => "qr",
+                    LinkKind::PairingCode => "pairingCode",
+                }]);
                 self.tools.link.send_replace(Some(code));
             }
             Effect::HideCode => {
@@ -30,7 +38,7 @@ impl Supervisor {
                 tokio::spawn(async move { engine.reload().await });
             }
             Effect::Restart(pause) => {
-                metrics::counter!("whatsapp_session_browser_restarts_total").increment(1);
+                metrics::BROWSER_RESTARTS.count([]);
                 self.restart_after(pause, false);
             }
             Effect::Renew => self.restart_after(Duration::ZERO, true),
@@ -49,11 +57,16 @@ impl Supervisor {
 
     fn report(&mut self, from: SessionState) {
         let (state, reason) = (self.session.state, self.session.reason.map(|reason| reason.to_string()));
+        let span = self.transition();
+        // Nothing below waits.
+        let _entered = span.enter();
         tracing::info!(from = from.as_str(), to = state.as_str(), reason = reason.as_deref(), "state");
-        metrics::counter!("whatsapp_session_transitions_total", "to" => state.as_str()).increment(1);
+        metrics::TRANSITIONS.count([state.as_str()]);
         for each in SessionState::ALL {
-            let value = if *each == state { 1.0 } else { 0.0 };
-            metrics::gauge!("whatsapp_session_state", "state" => each.as_str()).set(value);
+            metrics::STATE.set(f64::from(u8::from(*each == state)), [each.as_str()]);
+        }
+        if from == SessionState::AwaitingLink && matches!(state, SessionState::Syncing | SessionState::Connected) {
+            metrics::LINKS.count([]);
         }
         self.tools.journal.tell(Event::State(StateChange { state, reason }), runtime::ambient::now());
         self.tools.state.send_replace(state);
@@ -64,6 +77,20 @@ impl Supervisor {
             }
             self.sync_more = false;
         }
+        if state == SessionState::Connected {
+            self.start = None;
+        }
+    }
+
+    /// A step of the start, or one for itself.
+    fn transition(&self) -> Span {
+        let span = if let Some(start) = &self.start {
+            tracing::info_span!(target: trace::TARGET, parent: start, "transition", trace_id = Empty)
+        } else {
+            tracing::info_span!(target: trace::TARGET, "transition", trace_id = Empty)
+        };
+        trace::follow(&span, None::<TraceParent>);
+        span
     }
 
     /// Another browser, after a pause; `anew` with nothing of the login that this one has.

@@ -49,7 +49,7 @@ impl Supervisor {
                     return;
                 }
                 tracing::warn!("the page has a message of which it did not tell");
-                metrics::counter!("whatsapp_session_deaf_total").increment(1);
+                crate::metrics::DEAF.count([]);
                 Signal::Deaf
             }
             EngineEvent::Message(message) => {

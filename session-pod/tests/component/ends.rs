@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harness::eventually;
 use relay::SessionState;
+use runtime::metrics::undeclared;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
@@ -67,7 +68,8 @@ fn zombies_of(parent: i32) -> impl Iterator<Item = i32> {
 async fn sigterm_closes_the_browser_gives_the_lease_back_and_ends_well() {
     let mut world = World::new().await;
     let mut line = world.command_line("pod-1", "volume");
-    line.push("--admin-address=127.0.0.1:0".to_owned());
+    let admin = harness::free_block();
+    line.push(format!("--admin-address=127.0.0.1:{admin}"));
     let mut process = Command::new(PROGRAM)
         .args(line.into_iter().skip(1))
         .stdout(Stdio::null())
@@ -75,6 +77,10 @@ async fn sigterm_closes_the_browser_gives_the_lease_back_and_ends_well() {
         .spawn()
         .expect("starts");
     world.state(SessionState::AwaitingLink).await;
+    world.code().await;
+    let metrics = harness::http_get(admin, "/metrics").await.expect("metrics");
+    assert!(metrics.contains("whatsapp_session_link_codes_total{kind=\"qr\"} 1"), "{metrics}");
+    assert_eq!(undeclared(session_pod::metrics::ALL, &metrics), Vec::<String>::new());
     let pid = process.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw).expect("a pid");
     kill_process(pid, Signal::TERM).expect("signalled");
     let status = tokio::time::timeout(Duration::from_secs(45), process.wait()).await.expect("in time").expect("waited");

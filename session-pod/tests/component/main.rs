@@ -28,4 +28,6 @@ mod signals;
 #[cfg(test)]
 mod storage;
 #[cfg(test)]
+mod telemetry;
+#[cfg(test)]
 mod world;

@@ -62,7 +62,8 @@ impl World {
 
     pub async fn with(settings: SimulatorSettings, arguments: &[&str]) -> Self {
         let place = PLACES.acquire().await.expect("never closed");
-        runtime::telemetry::log(runtime::telemetry::LogFormat::Text);
+        // The first world's holds for all; without a collector there is nothing to end.
+        let _telemetry = runtime::telemetry::start("session-pod", runtime::telemetry::LogFormat::Text, None);
         let (simulator, redis) =
             (Simulator::start(settings).await.expect("a simulator"), harness::Redis::start().await);
         let connection = ConnectionId(Uuid::from_u128(u128::from(redis.port())));
@@ -137,6 +138,11 @@ impl World {
             api.status(connection).await.map(drop).map_err(|error| error.to_string())
         })
         .await;
+    }
+
+    /// Where the files with its Redis credentials are.
+    pub fn credentials(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// A connection of the API's.
@@ -356,7 +362,7 @@ impl Pod {
 
 pub fn command(action: CommandAction, lives: SignedDuration) -> Command {
     let now: Timestamp = runtime::ambient::now();
-    Command { id: runtime::ambient::new_id(), deadline: now + lives, action }
+    Command { id: runtime::ambient::new_id(), deadline: now + lives, action, trace: None }
 }
 
 pub fn chat(id: &str) -> ChatId {

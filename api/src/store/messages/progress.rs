@@ -6,7 +6,7 @@ use relay::{ConnectionId, Message, MessageId, Offset, Outcome};
 use uuid::Uuid;
 
 use super::super::events::parts;
-use super::super::{ChatKey, HouseTx, MessageKey, StoreError, TenantTx};
+use super::super::{ChatKey, CrossTenantTx, MessageKey, StoreError, TenantTx};
 use super::{MessageRow, columns};
 
 /// What became of a message that WhatsApp told of.
@@ -134,7 +134,7 @@ impl TenantTx {
     }
 }
 
-impl HouseTx {
+impl CrossTenantTx {
     /// Messages that were queued before `queued_before` and whose command, which may still be begun `now`, is not
     /// known to be in the relay.
     pub async fn waiting(

@@ -197,6 +197,7 @@ mod tests {
             limits: crds::Compute::default(),
             redis_url: "redis://elsewhere:6379/".to_owned(),
             log_format: "text".to_owned(),
+            collector: "http://collector:4318".parse().ok(),
         };
         let upgraded = build::pod::pod(&connection, &other);
         assert_ne!(upgraded.spec, build::pod::pod(&connection, &defaults()).spec);

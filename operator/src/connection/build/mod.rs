@@ -5,6 +5,7 @@ pub mod drift;
 pub mod names;
 pub mod pod;
 pub mod secret;
+pub mod trace;
 mod volumes;
 
 use std::collections::BTreeMap;

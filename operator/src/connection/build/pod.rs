@@ -156,6 +156,9 @@ fn environment(connection: &ValidConnection, defaults: &SessionDefaults) -> Vec<
         value("BROWSER_ARGS", &defaults.browser_args),
         value("LOG_FORMAT", &defaults.log_format),
     ];
+    if let Some(collector) = &defaults.collector {
+        environment.push(value("OTEL_EXPORTER_OTLP_ENDPOINT", collector.base()));
+    }
     if !phone.is_empty() {
         environment.push(value("LINK_PHONE", phone));
     }

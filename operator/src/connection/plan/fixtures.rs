@@ -62,6 +62,7 @@ pub(crate) fn defaults() -> SessionDefaults {
         limits: amount("2", "1536Mi"),
         redis_url: "redis://redis:6379/".to_owned(),
         log_format: "json".to_owned(),
+        collector: None,
     }
 }
 

@@ -1,4 +1,5 @@
-//! What concerns all companies: the sweeps. No request may come here.
+//! What concerns all companies: the sweeps. A handler has no way to come here: all it gets is a
+//! [`crate::auth::Tenant`].
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -9,11 +10,11 @@ use uuid::Uuid;
 use super::StoreError;
 
 /// A transaction over all companies.
-pub struct HouseTx {
+pub struct CrossTenantTx {
     pub(super) tx: Transaction<'static, Postgres>,
 }
 
-impl HouseTx {
+impl CrossTenantTx {
     /// Makes everything done in it last.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(self.tx.commit().await?)

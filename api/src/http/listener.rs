@@ -1,0 +1,146 @@
+//! The listener: who connects is served over HTTP/1.1 until told to stop. What axum's own does not have: an end to waiting
+//! for a request's head, so that a client who sends it a byte a minute (slowloris) holds nothing for long, and a bound on
+//! connections, so that many such clients leave no replica without file descriptors.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
+use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+/// Longest wait for the head of a request, counted from the one before: an idle connection ends with it, too. Longer than
+/// the 60 s for which common proxies (ingress-nginx, AWS load balancers) keep an idle connection, so that it is the proxy
+/// who closes, and no request ever meets a connection that is just being closed.
+pub const HEAD: Duration = Duration::from_secs(75);
+
+/// Connections at once, sockets among them: some 30 KiB each make 300 MiB at most. Whoever is next waits in the kernel's
+/// queue.
+const CONNECTIONS: usize = 10_000;
+
+/// Serves until told to stop, and then until every request that had begun is answered. Handlers find who called as
+/// [`ConnectInfo`].
+pub async fn serve<L>(
+    mut listener: L,
+    routes: Router,
+    head: Duration,
+    stop: CancellationToken,
+) -> Result<(), Infallible>
+where
+    L: Listener<Addr: Clone + Send + Sync + 'static>,
+{
+    let (connections, slots) = (TaskTracker::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    loop {
+        let next = async {
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            // Its errors are the peer's, or pass: it waits a second where there is no file descriptor.
+            (slot, listener.accept().await)
+        };
+        let (slot, (stream, from)) = tokio::select! {
+            next = next => next,
+            () = stop.cancelled() => break,
+        };
+        let connection = connection(stream, from, routes.clone(), head, stop.clone());
+        connections.spawn(async move {
+            connection.await;
+            drop(slot);
+        });
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+    Ok(())
+}
+
+async fn connection<I, A>(stream: I, from: A, routes: Router, head: Duration, stop: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Clone + Send + Sync + 'static,
+{
+    let routes = routes.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(from.clone()));
+        request
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(head);
+    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)).with_upgrades();
+    let mut served = pin!(served);
+    let outcome = tokio::select! {
+        outcome = served.as_mut() => outcome,
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(20);
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
+
+    async fn start(routes: Router, head: Duration) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+        let (listener, stop) = (TcpListener::bind("127.0.0.1:0").await.expect("a port"), CancellationToken::new());
+        let address = listener.local_addr().expect("an address");
+        let serving = serve(listener, routes, head, stop.clone());
+        (address, stop, tokio::spawn(async { serving.await.unwrap_or_else(|never| match never {}) }))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_ends_its_head_is_let_go() {
+        let (address, _stop, _serving) =
+            start(Router::new().route("/", get(async || "hello")), Duration::from_millis(200)).await;
+        let mut client = TcpStream::connect(address).await.expect("connected");
+        client.write_all(b"GET / HTTP/1.1\r\nx-slow: ").await.expect("written");
+        let mut answer = Vec::new();
+        timeout(SOON, client.read_to_end(&mut answer)).await.expect("closed in time").expect("closed in order");
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_has_begun_is_answered_although_the_server_stops() {
+        let (tell, mut begun) = mpsc::channel(1);
+        let go_on = CancellationToken::new();
+        let wait = go_on.clone();
+        let handler = get(async move || {
+            tell.send(()).await.expect("the test waits");
+            wait.cancelled().await;
+            "done"
+        });
+        let (address, stop, serving) = start(Router::new().route("/", handler), HEAD).await;
+        let mut client = TcpStream::connect(address).await.expect("connected");
+        client.write_all(REQUEST).await.expect("written");
+        begun.recv().await.expect("the request has begun");
+        stop.cancel();
+        go_on.cancel();
+        let mut answer = String::new();
+        timeout(SOON, client.read_to_string(&mut answer)).await.expect("closed in time").expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+        timeout(SOON, serving).await.expect("ends in time").expect("ends well");
+        assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    }
+}

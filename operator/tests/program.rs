@@ -1,0 +1,95 @@
+//! The program itself, as its container starts it, against a real API server and a real Redis.
+#![expect(clippy::expect_used, reason = "a test without what it stands on has failed")]
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use crds::{COMPANY_LABEL, WhatsAppConnection};
+use harness::{Collector, ControlPlane, Redis, eventually, http_get};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::PostParams;
+use kube::{Api, Client, CustomResourceExt};
+use runtime::metrics::undeclared;
+use serde_json::json;
+
+/// The census counts every 15 s.
+const SOON: Duration = Duration::from_secs(40);
+
+/// A cluster with one connection, a Redis, and the program.
+struct Stage {
+    client: Client,
+    namespace: String,
+    admin: u16,
+    _all: (ControlPlane, Redis, tokio::process::Child),
+}
+
+impl Stage {
+    async fn new(annotations: serde_json::Value, environment: &[(&str, &str)]) -> Self {
+        // One of its own: an operator looks at the whole cluster.
+        let plane = ControlPlane::start().await;
+        let client = plane.client().await;
+        plane.install(&client, &WhatsAppConnection::crd()).await;
+        let namespace = plane.namespace(&client, [(COMPANY_LABEL, "acme")]).await;
+        let object = json!({"apiVersion": "whatsapp-operator.dev/v1alpha1", "kind": "WhatsAppConnection",
+            "metadata": {"name": "sales", "annotations": annotations}, "spec": {"companyId": "acme"}});
+        let connection = serde_json::from_value(object).expect("a connection");
+        let api: Api<WhatsAppConnection> = Api::namespaced(client.clone(), &namespace);
+        api.create(&PostParams::default(), &connection).await.expect("is accepted");
+
+        let (redis, admin) = (Redis::start().await, harness::free_block());
+        let program = tokio::process::Command::new(env!("CARGO_BIN_EXE_operator"))
+            .kill_on_drop(true)
+            .env_clear()
+            .env("KUBECONFIG", plane.kubeconfig())
+            .env("REDIS_URL", redis.url())
+            .env("SESSION_IMAGE", "session:1")
+            .env("ADMIN_ADDRESS", format!("127.0.0.1:{admin}"))
+            .envs(environment.iter().copied())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        Self { client, namespace, admin, _all: (plane, redis, program) }
+    }
+}
+
+/// What would be lost: alerts. They are made of these metrics, whose names and words are promised.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_metrics_say_where_connections_stand_and_hold_nothing_undeclared() {
+    let stage = Stage::new(json!({}), &[]).await;
+    let line = "whatsapp_operator_connections{condition=\"Ready\",reason=\"Starting\"} 1";
+    let metrics = eventually(SOON, line, async || {
+        let metrics = http_get(stage.admin, "/metrics").await.map_err(|error| error.to_string())?;
+        if metrics.lines().any(|shown| shown == line) { Ok(metrics) } else { Err(metrics) }
+    })
+    .await;
+    assert_eq!(undeclared(operator::metrics::ALL, &metrics), Vec::<String>::new());
+    for line in ["whatsapp_operator_pods_created_total 1", "whatsapp_operator_ready 1"] {
+        assert!(metrics.lines().any(|shown| shown == line), "{line} is missing in\n{metrics}");
+    }
+}
+
+/// What would be lost: the way from a request to the pod that was made for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trace_of_a_connection_goes_on_in_its_pod() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let collector = Collector::start().await;
+    let annotations = json!({crds::TRACE_ANNOTATION: format!("00-{TRACE}-00f067aa0ba902b7-01")});
+    let stage = Stage::new(annotations, &[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())]).await;
+    let pods: Api<Pod> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let pod = eventually(SOON, "the pod", async || pods.get("sales").await.map_err(|error| error.to_string())).await;
+    let environment = pod.spec.expect("a spec").containers.remove(0).env.expect("variables");
+    let value = |name: &str| environment.iter().find(|variable| variable.name == name)?.value.clone();
+    assert_eq!(value("OTEL_EXPORTER_OTLP_ENDPOINT").as_deref(), Some(collector.url()));
+    let handed_on = value("TRACEPARENT").expect("a trace");
+    // Its access, its claim and the pod itself may each have been made in a pass of their own.
+    let spans = eventually(SOON, "the span that made the pod", async || {
+        let spans = collector.trace(TRACE);
+        let made_it = spans.iter().any(|span| handed_on == format!("00-{TRACE}-{}-01", span.id));
+        if made_it { Ok(spans) } else { Err(format!("{handed_on} is of none of {spans:?}")) }
+    })
+    .await;
+    for span in spans {
+        assert_eq!((span.service.as_str(), span.name.as_str()), ("whatsapp-operator", "apply"));
+        assert_eq!(span.parent, "00f067aa0ba902b7");
+    }
+}
