@@ -8,10 +8,12 @@ use relay::{ApiRelay, RelayError};
 
 use crate::fleet::Fleet;
 use crate::problem::{Code, Problem};
+use crate::replicas::Replicas;
 use crate::store::Store;
 
-/// Longest wait of a request for Redis. It answers in a millisecond or is away.
-const RELAY: Duration = Duration::from_secs(2);
+/// Longest wait of a request for Redis. It answers in a millisecond, or in seconds when it is in trouble: a command takes
+/// two answers. Past this it counts as away.
+const RELAY: Duration = Duration::from_secs(5);
 
 /// Database, cluster and Redis. Cheap to clone.
 #[derive(Clone)]
@@ -21,13 +23,14 @@ struct Parts {
     store: Store,
     fleet: Fleet,
     relay: ApiRelay,
+    replicas: Replicas,
 }
 
 impl App {
     /// Of its parts.
     #[must_use]
-    pub fn new(store: Store, fleet: Fleet, relay: ApiRelay) -> Self {
-        Self(Arc::new(Parts { store, fleet, relay }))
+    pub fn new(store: Store, fleet: Fleet, relay: ApiRelay, replicas: Replicas) -> Self {
+        Self(Arc::new(Parts { store, fleet, relay, replicas }))
     }
 
     /// The database.
@@ -40,6 +43,12 @@ impl App {
     #[must_use]
     pub fn fleet(&self) -> &Fleet {
         &self.0.fleet
+    }
+
+    /// Who of the replicas does what.
+    #[must_use]
+    pub fn replicas(&self) -> &Replicas {
+        &self.0.replicas
     }
 
     /// Redis, on a handle of the caller's own.

@@ -1,12 +1,12 @@
 //! Removal of what deleted connections leave in the database. The history of a connection lives as long as its custom
 //! resource: with that it is deleted for good, in the background, seconds after the deletion was seen, or by the sweep
-//! when nobody saw it. What looks deleted is asked of the API server itself before anything is removed: a watch that
-//! just began shows nothing yet. An API that is pointed at another cluster with the same database would delete all.
+//! when nobody saw it. One replica does it for all. What looks deleted is asked of the API server itself before anything is
+//! removed: a watch that just began shows nothing yet. An API that is pointed at another cluster with the same database
+//! would delete all.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use runtime::ambient;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,9 @@ pub async fn sweep(app: App, stop: CancellationToken) -> Result<(), RecvError> {
             () = stop.cancelled() => return Ok(()),
             () = sleep_until(next) => {
                 next = Instant::now() + SWEEP;
-                if let Err(error) = once(&app).await {
+                if app.replicas().leads()
+                    && let Err(error) = once(&app).await
+                {
                     tracing::warn!(%error, "history sweep failed");
                 }
             }
@@ -53,7 +55,6 @@ pub async fn sweep(app: App, stop: CancellationToken) -> Result<(), RecvError> {
 }
 
 async fn once(app: &App) -> Result<(), SweepError> {
-    let started = ambient::now();
     let mut tx = app.store().begin_cross_tenant().await?;
     let mut gone = tx.connections().await?;
     drop(tx);
@@ -66,7 +67,7 @@ async fn once(app: &App) -> Result<(), SweepError> {
         let mut tx = app.store().begin_cross_tenant().await?;
         tx.forget(connection).await?;
         tx.commit().await?;
-        tracing::info!(%connection, %started, "history of a deleted connection removed");
+        tracing::info!(%connection, "history of a deleted connection removed");
     }
     Ok(())
 }

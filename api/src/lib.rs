@@ -15,6 +15,7 @@ mod metrics;
 mod openapi;
 mod problem;
 mod realtime;
+mod replicas;
 mod routes;
 pub mod serve;
 pub mod settings;

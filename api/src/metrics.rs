@@ -3,6 +3,8 @@
 
 use axum::http::StatusCode;
 
+use crate::ingest::Unfit;
+
 /// Methods; others count as `other`.
 const METHODS: &[&str] = &["GET", "POST", "PATCH", "DELETE", "OPTIONS", runtime::metrics::OTHER];
 
@@ -69,8 +71,20 @@ runtime::declare_metrics! {
     AUDIT_FAILED: Counter = "whatsapp_api_audit_failed_total";
     /// Sockets that are open.
     SOCKETS: Gauge = "whatsapp_api_sockets";
+    /// Sockets that said how far they were told, by whether they were told all that they had missed.
+    SOCKETS_RESUMED: Counter = "whatsapp_api_sockets_resumed_total" ["recovered": &["true", "false"]];
+    /// Companies with sockets here, whose events this replica listens for.
+    COMPANIES_FOLLOWED: Gauge = "whatsapp_api_companies_followed";
+    /// Gaps in what this replica's sockets were told, each of which is read from the database.
+    GAPS_FILLED: Counter = "whatsapp_api_gaps_filled_total";
     /// Sockets that were closed because they did not keep up.
     SLOW_SOCKETS: Counter = "whatsapp_api_slow_sockets_total";
+    /// Replicas that live, as this one sees it; 0 while it cannot say that it lives itself.
+    REPLICAS_ALIVE: Gauge = "whatsapp_api_replicas_alive";
+    /// Connections whose events this replica reads.
+    CONNECTIONS_OWNED: Gauge = "whatsapp_api_connections_owned";
+    /// Connections that this replica took from another, or from nobody.
+    CONNECTIONS_TAKEN: Counter = "whatsapp_api_connections_taken_total";
     /// Events of sessions that were stored, by kind.
     EVENTS: Counter = "whatsapp_api_events_total" ["kind": &["message", "ack", "chat", "state", "commandDone"]];
     /// From when Redis had an event to when it stood in the database.
@@ -80,8 +94,8 @@ runtime::declare_metrics! {
     /// Turns of a session's events that ended early, by what failed.
     INGEST_ERRORS: Counter = "whatsapp_api_ingest_errors_total"
         ["cause": &["database", "redis", "overtaken", "deadline"]];
-    /// Events that could not be understood or stored and were put aside.
-    DEAD_LETTERS: Counter = "whatsapp_api_dead_letters_total";
+    /// Events that could not be understood or stored and were put aside, by why.
+    DEAD_LETTERS: Counter = "whatsapp_api_dead_letters_total" ["reason": Unfit::LABELS];
     /// Stored events that the other replicas were not told of.
     UNTOLD: Counter = "whatsapp_api_untold_total";
     /// Messages that were stored and had not left, and were sent by the sweep.

@@ -5,20 +5,26 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
+use axum::extract::{Request, State};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use kube::Client;
 use relay::{ApiRelay, RelayError};
 use runtime::health::{Gate, Health};
 use runtime::shutdown::Shutdown;
 use runtime::{admin, telemetry};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::auth::{ApiState, AuditLog};
-use crate::fleet::{Fleet, follow};
-use crate::realtime::{hub, socketio};
+use crate::fleet::{self, Fleet, follow};
+use crate::http::Lines;
+use crate::realtime::{self, Audience, Listening, Lobby, Transports, Upgraded};
+use crate::replicas::{self, Replicas};
 use crate::routes::router;
 use crate::settings::{MigrateSettings, Settings};
 use crate::store::{Store, migrate};
@@ -50,7 +56,7 @@ pub async fn run(settings: Settings) -> ExitCode {
 }
 
 async fn run_until_told(settings: Settings) -> ExitCode {
-    let shutdown = match Shutdown::on_signal() {
+    let shutdown = match Shutdown::on_signal_after(settings.drain) {
         Ok(shutdown) => shutdown,
         Err(error) => return failed(&error),
     };
@@ -58,13 +64,14 @@ async fn run_until_told(settings: Settings) -> ExitCode {
         Ok(exposition) => exposition,
         Err(error) => return failed(&error),
     };
-    let client = match Client::try_default().await {
+    let client = match fleet::client().await {
         Ok(client) => client,
         Err(error) => return failed(&error),
     };
     let health = Health::default();
     let admin = admin::serve(settings.admin_address, health.clone(), exposition, shutdown.token());
     shutdown.spawn("admin server", admin);
+    shutdown.spawn("readiness", drain(health.gate("serving"), shutdown.draining(), shutdown.token()));
     match start(settings, client, &health, &shutdown).await {
         Ok(address) => tracing::info!(%address, "API listens"),
         Err(error) => return failed(&error),
@@ -84,6 +91,16 @@ pub async fn run_migrations(settings: MigrateSettings) -> ExitCode {
     }
 }
 
+/// Ready from the start as far as this goes, and not any more from the signal on: whoever sends requests stops before the
+/// listener does.
+async fn drain(gate: Gate, draining: CancellationToken, stop: CancellationToken) -> Result<(), Infallible> {
+    gate.open();
+    draining.cancelled().await;
+    gate.close("draining");
+    stop.cancelled().await;
+    Ok(())
+}
+
 fn failed(error: &dyn std::fmt::Display) -> ExitCode {
     tracing::error!(%error, "cannot go on");
     ExitCode::FAILURE
@@ -100,19 +117,33 @@ pub async fn start(
     let store = Store::new(settings.database);
     let fleet = Fleet::new(client);
     let relay = ApiRelay::new(settings.redis.connect()?);
-    let app = App::new(store.clone(), fleet.clone(), relay);
-    let (layer, io) = socketio::sockets(settings.tokens.clone(), &settings.origins);
+    let replicas = Replicas::new();
+    let app = App::new(store.clone(), fleet.clone(), relay, replicas.clone());
+    let (audience, (listening, wishes)) = (Audience::default(), Listening::new());
+    let (layer, io) = realtime::sockets(Lobby {
+        tokens: settings.tokens.clone(),
+        origins: settings.origins.as_slice().into(),
+        app: app.clone(),
+        audience: audience.clone(),
+        listening,
+    });
 
     let listen = |error| StartError::Listen(settings.address, error);
     let listener = TcpListener::bind(settings.address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let state = ApiState::new(app.clone(), settings.tokens, settings.limits);
     let routes = router(state, AuditLog::new(app.clone()), layer, &settings.origins);
-    shutdown.spawn("server", http::serve(listener.tap_io(no_delay), routes, http::HEAD, shutdown.token()));
+    let upgraded = Upgraded::default();
+    let transports = Transports::new(routes.clone(), upgraded.clone());
+    let routes = routes
+        .layer(from_fn_with_state(upgraded.clone(), realtime::remember))
+        .layer(from_fn_with_state(shutdown.draining(), part));
+    shutdown.spawn("server", http::serve(Lines(listener), routes, http::HEAD, shutdown.token()));
 
     follow(&fleet, health, shutdown);
-    shutdown.spawn("sockets", socketio::expire(io.clone(), shutdown.token()));
-    shutdown.spawn("hub", hub::run(app.clone(), io, settings.redis.clone(), shutdown.token()));
+    shutdown.spawn("sockets", realtime::expire(io, upgraded, shutdown.token()));
+    let hub = realtime::run(app.clone(), audience, transports, wishes, settings.redis.clone(), shutdown.token());
+    shutdown.spawn("hub", hub);
     shutdown.spawn("database", probe(store.clone(), health.gate("database"), shutdown.token()));
 
     let (gate, pulse, tasks) =
@@ -120,6 +151,7 @@ pub async fn start(
     shutdown.spawn("history", async move {
         let stop = tasks.token();
         if wait_for_schema(&store, &gate, &stop).await {
+            tasks.spawn("heartbeat", replicas::beat(replicas, store, stop.clone()));
             tasks.spawn("outbox", messages::outbox::sweep(app.clone(), stop.clone()));
             tasks.spawn("removal of history", history::sweep(app.clone(), stop.clone()));
             tasks.spawn("ingest", ingest::run(app, settings.redis, pulse, stop.clone()));
@@ -130,11 +162,14 @@ pub async fn start(
     Ok(address)
 }
 
-/// Without it small answers wait for the client's delayed acknowledgement: up to 40 ms each.
-fn no_delay(stream: &mut TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY not set");
+/// While the process drains every answer says that it is the last one on its connection: proxies and clients then use
+/// another, to a replica that stays, before this one closes it on them.
+async fn part(State(draining): State<CancellationToken>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if draining.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response
 }
 
 /// True once the schema is there, false when the process ends before.

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand};
@@ -90,6 +91,9 @@ pub struct RawSettings {
     /// Where `/live`, `/ready` and `/metrics` are served.
     #[arg(long, env = "ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
     admin_address: String,
+    /// Seconds from a signal to end until the port closes: so long those who send requests may take to learn of it.
+    #[arg(long, env = "DRAIN_SECONDS", default_value = "10")]
+    drain_seconds: String,
     /// json or text.
     #[arg(long, env = "LOG_FORMAT", default_value = "json")]
     log_format: String,
@@ -124,6 +128,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// Where the admin server listens.
     pub admin_address: SocketAddr,
+    /// How long requests are still taken after a signal to end.
+    pub drain: Duration,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Where traces go.
@@ -141,6 +147,7 @@ impl RawSettings {
         let origins = complaints.check("FRONTEND_URL", origins(&self.frontend_url));
         let port: Option<u16> = complaints.check("PORT", self.port.parse());
         let admin_address = complaints.check("ADMIN_ADDRESS", self.admin_address.parse());
+        let drain: Option<u8> = complaints.check("DRAIN_SECONDS", self.drain_seconds.parse());
         let log_format = complaints.check("LOG_FORMAT", self.log_format.parse());
         let collector = complaints.check(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -155,6 +162,7 @@ impl RawSettings {
                 origins: origins?,
                 address: (Ipv4Addr::UNSPECIFIED, port?).into(),
                 admin_address: admin_address?,
+                drain: Duration::from_secs(drain?.into()),
                 log_format: log_format?,
                 collector: collector?,
             })
@@ -257,6 +265,7 @@ mod tests {
             "--redis-url=hunter2",
             "--rate-limit=0",
             "--admin-address=8080",
+            "--drain-seconds=-1",
             "--log-format=xml",
         ]);
         let complaints = wrong.expect_err("all is wrong");
@@ -268,6 +277,7 @@ mod tests {
             "REDIS_URL",
             "RATE_LIMIT",
             "ADMIN_ADDRESS",
+            "DRAIN_SECONDS",
             "LOG_FORMAT",
         ] {
             let complained = complaints.all().iter().filter(|complaint| complaint.starts_with(&format!("{name}:")));

@@ -13,6 +13,10 @@
 mod audit;
 #[path = "component/bad_input.rs"]
 mod bad_input;
+#[path = "component/balancer.rs"]
+mod balancer;
+#[path = "component/clock.rs"]
+mod clock;
 #[path = "component/connections.rs"]
 mod connections;
 #[path = "component/contract.rs"]
@@ -27,12 +31,22 @@ mod headers;
 mod http;
 #[path = "component/ingest.rs"]
 mod ingest;
+#[path = "component/memory.rs"]
+mod memory;
 #[path = "component/paging.rs"]
 mod paging;
 #[path = "component/program.rs"]
 mod program;
 #[path = "component/realtime.rs"]
 mod realtime;
+#[path = "component/replica.rs"]
+mod replica;
+#[path = "component/replicas.rs"]
+mod replicas;
+#[path = "component/resume.rs"]
+mod resume;
+#[path = "component/rollout.rs"]
+mod rollout;
 #[path = "component/row_level_security.rs"]
 mod row_level_security;
 #[path = "component/schemathesis.rs"]
@@ -47,5 +61,7 @@ mod socket;
 mod telemetry;
 #[path = "component/tenancy.rs"]
 mod tenancy;
+#[path = "component/websocket.rs"]
+mod websocket;
 #[path = "component/world.rs"]
 mod world;

@@ -203,6 +203,7 @@ fn statuses(
             Note::Message { channel, .. } => {
                 Names::of_channel(&channel).and_then(|names| context.cluster.reference(&names.0)).into_iter().collect()
             }
+            Note::Joined(_) => Vec::new(),
         };
         stream::iter::<Vec<_>>(references)
     })

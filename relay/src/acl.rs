@@ -8,7 +8,7 @@ use crate::ids::ConnectionId;
 use crate::names::Names;
 
 /// The commands that a session needs: its streams, its keys, its scripts (whose inner calls are checked again), pub/sub.
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "+xadd",
     "+xread",
     "+xdel",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 16] = [
     "+set",
     "+del",
     "+incr",
+    "+time",
     "+pttl",
     "+pexpire",
     "+eval",

@@ -2,21 +2,48 @@
 
 use jiff::Timestamp;
 use redis::AsyncCommands;
-use redis::streams::{StreamId, StreamRangeReply};
 
 use crate::command::Command;
 use crate::connection::Redis;
-use crate::envelope::{Envelope, Undecodable};
+use crate::envelope::{Envelope, LARGEST, Undecodable};
 use crate::error::RelayError;
 use crate::event::Event;
 use crate::ids::{CompanyId, ConnectionId};
-use crate::names::{COMPANY_CHANNELS, LIVE_CHANNELS, Names, WAKE_EVENTS_CHANNELS, company_channel};
+use crate::lease::evaluate;
+use crate::names::{LIVE_CHANNELS, Names, WAKE_EVENTS_CHANNELS, company_channel};
 use crate::offset::{Fence, Offset};
 use crate::session_side::{Order, Snapshot};
 use crate::status::{LinkCode, SessionStatus};
 
 /// A command that no pod has read after this many others is not going to be: the stream is kept short.
 const COMMANDS_KEPT: usize = 10_000;
+
+/// KEYS: events. ARGV: after, most, largest, glimpse, bytes. Entries after an id, oldest first: at most so many, and no
+/// more once they have so many bytes together; of one that is too large only its beginning and its size. A reader that
+/// asked for entries alone would hold whatever a session writes: 200 of 512 MB each.
+const READ: &str = r"
+local found, bytes, after = {}, 0, ARGV[1]
+while true do
+  local some = redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', 16)
+  for _, entry in ipairs(some) do
+    local text, previous, fields = '', '', entry[2]
+    for i = 1, #fields, 2 do
+      if fields[i] == 'e' then text = fields[i + 1] elseif fields[i] == 'p' then previous = fields[i + 1] end
+    end
+    local size = #text
+    if size > tonumber(ARGV[3]) then text = string.sub(text, 1, tonumber(ARGV[4])) end
+    after, bytes = entry[1], bytes + #text
+    found[#found + 1] = {after, previous, size, text}
+    if #found >= tonumber(ARGV[2]) or bytes >= tonumber(ARGV[5]) then return found end
+  end
+  if #some < 16 then return found end
+end";
+
+/// Bytes that are read of an entry that is too large: enough to see what it was.
+const GLIMPSE: usize = 64 * 1024;
+
+/// Bytes after which one reading ends: several of the largest, thousands of the usual.
+const READING: usize = 4 * 1024 * 1024;
 
 /// An event as it stands in the stream.
 #[derive(Debug)]
@@ -25,22 +52,28 @@ pub struct Entry {
     pub offset: Offset,
     /// The place of the one before it, so that a gap is visible.
     pub previous: Offset,
-    /// The text as written, for the dead letters.
+    /// The text as written, for the dead letters; of one that is too large its beginning.
     pub raw: String,
+    /// Bytes of the whole text.
+    pub size: usize,
 }
 
 impl Entry {
-    fn from_stream(entry: &StreamId) -> Self {
-        let text = |field: &str| entry.get::<String>(field).unwrap_or_default();
+    fn from_reply((id, previous, size, text): (String, Vec<u8>, usize, Vec<u8>)) -> Self {
+        let previous = String::from_utf8(previous).unwrap_or_default();
         Self {
-            offset: entry.id.parse().unwrap_or(Offset::START),
-            previous: text("p").parse().unwrap_or(Offset::START),
-            raw: text("e"),
+            offset: id.parse().unwrap_or(Offset::START),
+            previous: previous.parse().unwrap_or(Offset::START),
+            raw: String::from_utf8_lossy(&text).into_owned(),
+            size,
         }
     }
 
     /// The event inside. An error makes the entry a dead letter; the stream goes on.
     pub fn decode(&self) -> Result<Envelope<Event>, Undecodable> {
+        if self.size > LARGEST {
+            return Err(Undecodable::TooLarge(self.size));
+        }
         Envelope::decode(&self.raw)
     }
 }
@@ -60,19 +93,20 @@ impl ApiRelay {
     pub const WAKE_EVENTS: &'static str = WAKE_EVENTS_CHANNELS;
     /// Pattern of the channels that carry [`crate::Live`].
     pub const LIVE: &'static str = LIVE_CHANNELS;
-    /// Pattern of the channels on which replicas tell each other of committed events.
-    pub const COMPANIES: &'static str = COMPANY_CHANNELS;
 
-    /// Events after `cursor`, oldest first.
+    /// Events after `cursor`, oldest first, at most so many, and fewer when they are large.
     pub async fn events(
         &mut self,
         connection: ConnectionId,
         cursor: Offset,
         most: usize,
     ) -> Result<Vec<Entry>, RelayError> {
-        let from = cursor.next().to_string();
-        let reply: StreamRangeReply = self.0.xrange_count(Names(connection).events(), from, "+", most).await?;
-        Ok(reply.ids.iter().map(Entry::from_stream).collect())
+        let numbers = [most, LARGEST, GLIMPSE, READING].map(|number| number.to_string());
+        let [most, largest, glimpse, reading] = numbers.each_ref().map(String::as_str);
+        let arguments = [&cursor.to_string(), most, largest, glimpse, reading];
+        let found: Vec<(String, Vec<u8>, usize, Vec<u8>)> =
+            evaluate(&mut self.0, READ, &[Names(connection).events()], &arguments).await?;
+        Ok(found.into_iter().map(Entry::from_reply).collect())
     }
 
     /// Forgets events up to and including `cursor`, which must have been committed.

@@ -16,8 +16,9 @@ use crate::error::RelayError;
 /// Longest wait for an answer. A busy Redis answers in milliseconds; a dead one must not hold a reconcile or a send.
 const RESPONSE: Duration = Duration::from_secs(3);
 
-/// Longest wait for a connection, TLS included.
-const CONNECT: Duration = Duration::from_secs(3);
+/// Longest wait for a connection, with TLS and the greetings: some four answers, each of which may take the 2 s of a Redis
+/// in trouble.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// Tries of one reconnect before its caller gets the error; between them 0.1 to 1 s.
 const RETRIES: usize = 3;

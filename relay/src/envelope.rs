@@ -1,10 +1,12 @@
-//! The wrapping of everything that goes through Redis: `{v, kind, at, fence, trace?, body}`, readable by older and newer sides.
+//! The wrapping of everything that goes through Redis: `{v, kind, at, fence, connection?, trace?, body}`, readable by
+//! older and newer sides.
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ids::ConnectionId;
 use crate::offset::Fence;
 use crate::trace::TraceParent;
 
@@ -12,7 +14,7 @@ use crate::trace::TraceParent;
 pub const VERSION: u32 = 1;
 
 /// Largest payload that a reader looks at, in bytes. WhatsApp's longest text is 65,536 characters of up to four bytes.
-const LARGEST: usize = 512 * 1024;
+pub(crate) const LARGEST: usize = 512 * 1024;
 
 /// What stands on the outside of every payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Header {
     pub at: Timestamp,
     /// The fence under which the writer held the session; zero for writers that hold none (the API).
     pub fence: Fence,
+    /// The connection whose session wrote it, where that is said: a reader can tell that it found it where it belongs.
+    pub connection: Option<ConnectionId>,
     /// What it was written in the course of, where that is known.
     pub trace: Option<TraceParent>,
 }
@@ -41,6 +45,8 @@ struct Wire {
     at: Timestamp,
     #[serde(default)]
     fence: Fence,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    connection: Option<ConnectionId>,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "TraceParent::lenient")]
     trace: Option<TraceParent>,
     #[serde(default)]
@@ -73,7 +79,14 @@ impl<T: Serialize + DeserializeOwned> Envelope<T> {
     /// Wraps a payload.
     #[must_use]
     pub const fn new(at: Timestamp, fence: Fence, payload: T) -> Self {
-        Self { header: Header { at, fence, trace: None }, payload }
+        Self { header: Header { at, fence, connection: None, trace: None }, payload }
+    }
+
+    /// The same, saying whose it is.
+    #[must_use]
+    pub fn of(mut self, connection: ConnectionId) -> Self {
+        self.header.connection = Some(connection);
+        self
     }
 
     /// The same, in the course of something.
@@ -86,8 +99,8 @@ impl<T: Serialize + DeserializeOwned> Envelope<T> {
     /// The JSON text that is written.
     pub fn encode(&self) -> Result<String, serde_json::Error> {
         let Inner { kind, body } = serde_json::from_value(serde_json::to_value(&self.payload)?)?;
-        let Header { at, fence, trace } = self.header;
-        serde_json::to_string(&Wire { v: VERSION, kind, at, fence, trace, body })
+        let Header { at, fence, connection, trace } = self.header;
+        serde_json::to_string(&Wire { v: VERSION, kind, at, fence, connection, trace, body })
     }
 
     /// Reads what another side wrote. Unknown fields are ignored, an unknown kind is an error.
@@ -103,7 +116,8 @@ impl<T: Serialize + DeserializeOwned> Envelope<T> {
         let payload = serde_json::to_value(inner)
             .and_then(serde_json::from_value)
             .map_err(|source| Undecodable::Payload { kind: wire.kind, source })?;
-        Ok(Self { header: Header { at: wire.at, fence: wire.fence, trace: wire.trace }, payload })
+        let header = Header { at: wire.at, fence: wire.fence, connection: wire.connection, trace: wire.trace };
+        Ok(Self { header, payload })
     }
 }
 

@@ -12,11 +12,18 @@ use crate::offset::Fence;
 pub(crate) const TIME_TO_LIVE: Duration = Duration::from_secs(15);
 
 /// KEYS: lease, fence. ARGV: holder, ms. The same holder may take it again (its process was restarted in the same pod,
-/// and a kubelet never runs two of one container), anybody else only when it is free. Each taking gets a new fence.
+/// and a kubelet never runs two of one container), anybody else only when it is free. Each taking gets a new fence. None is
+/// below the clock's milliseconds: a Redis that lost its data, or came back from a backup, would give out numbers anew, and
+/// whoever remembers a greater one (the API) would take the session for an overtaken one.
 const ACQUIRE: &str = r"
 local held = redis.call('GET', KEYS[1])
 if held and held:match('^(.*)#') ~= ARGV[1] then return {0, redis.call('PTTL', KEYS[1])} end
-local fence = redis.call('INCR', KEYS[2])
+local fence, time = redis.call('INCR', KEYS[2]), redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if fence < now then
+  fence = now
+  redis.call('SET', KEYS[2], fence)
+end
 redis.call('SET', KEYS[1], ARGV[1] .. '#' .. fence, 'PX', ARGV[2])
 return {1, fence}";
 

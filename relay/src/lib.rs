@@ -35,5 +35,5 @@ pub use offset::{Fence, Offset};
 pub use operator_side::OperatorRelay;
 pub use session_side::{COMMANDS_AT_ONCE, SessionRelay};
 pub use status::{Account, Disconnect, EngineVersions, LinkCode, LinkKind, SessionState, SessionStatus};
-pub use subscribe::{Note, subscribe};
+pub use subscribe::{Note, Wanted, subscribe, subscribe_also};
 pub use trace::{InvalidTraceParent, TraceParent};

@@ -10,8 +10,6 @@ pub(crate) const STATUS_CHANNELS: &str = "wa:status:*";
 pub(crate) const LIVE_CHANNELS: &str = "wa:live:*";
 /// Pattern of all wake-up channels for events, for the API.
 pub(crate) const WAKE_EVENTS_CHANNELS: &str = "wa:wake:events:*";
-/// Pattern of the channels of all companies, for the API.
-pub(crate) const COMPANY_CHANNELS: &str = "wa:company:*";
 /// Pattern of all keys of all connections, for the sweep.
 pub(crate) const ALL_KEYS: &str = "wa:{*}:*";
 /// How the names of session users begin; no other user of ours does.

@@ -31,6 +31,12 @@ impl Offset {
     /// Before every event.
     pub const START: Self = Self { milliseconds: 0, number: 0 };
 
+    /// Of its two numbers.
+    #[must_use]
+    pub const fn new(milliseconds: u64, number: u64) -> Self {
+        Self { milliseconds, number }
+    }
+
     /// The smallest offset after this one.
     #[must_use]
     pub const fn next(self) -> Self {

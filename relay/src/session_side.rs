@@ -69,7 +69,7 @@ impl SessionRelay {
         at: Timestamp,
         trace: Option<TraceParent>,
     ) -> Result<Offset, RelayError> {
-        let payload = Envelope::new(at, self.fence, event.clone()).traced(trace).encode()?;
+        let payload = Envelope::new(at, self.fence, event.clone()).of(self.names.0).traced(trace).encode()?;
         let keys = [self.names.events(), self.names.fence()];
         let id: Option<String> = evaluate(&mut self.redis, APPEND, &keys, &[&self.fence.to_string(), &payload]).await?;
         let id = id.ok_or(RelayError::Fenced { mine: self.fence })?;

@@ -98,6 +98,17 @@ fn a_newer_writer_may_add_fields_but_not_everything_is_readable() {
     assert!(matches!(read(&"x".repeat(600_000)), Err(Undecodable::TooLarge(600_000))));
 }
 
+/// Earlier pods do not say it: their events are readable all the same.
+#[test]
+fn an_event_says_whose_it_is() {
+    let connection = "0190a1b2-0000-7000-8000-000000000001".parse().expect("valid");
+    for (name, event) in events() {
+        let text = Envelope::new(NOW, Fence(7), event).of(connection).encode().expect("is JSON");
+        let read = Envelope::<Event>::decode(&text).expect("is readable");
+        assert_eq!(read.header.connection, Some(connection), "{name}");
+    }
+}
+
 #[test]
 fn a_link_code_does_not_show_itself() {
     let code = LinkCode { kind: LinkKind::Qr, code: "2@secret".to_owned(), attempt: 1, expires_at: NOW };

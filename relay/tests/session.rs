@@ -7,7 +7,7 @@ use harness::{Redis, eventually};
 use jiff::Timestamp;
 use relay::{
     Ack, Acquired, ApiRelay, COMMANDS_AT_ONCE, Command, CommandAction, CompanyId, ConnectionId, Credentials, Endpoint,
-    Event, Fence, Lease, Names, Offset, OperatorRelay, RelayError, SessionRelay,
+    Event, Lease, Names, Offset, OperatorRelay, RelayError, SessionRelay,
 };
 use uuid::Uuid;
 
@@ -182,7 +182,28 @@ async fn what_was_acknowledged_survives_a_restart_of_redis_and_so_does_the_conne
         .await;
     let read = ApiRelay::new(admin(&redis)).events(id(1), Offset::START, 10).await.expect("is read");
     assert_eq!(read.len(), 2);
-    assert_eq!(read[0].decode().expect("is ours").header.fence, Fence(1));
+    assert_eq!(read[0].decode().expect("is ours").header.fence, lease.fence);
+}
+
+/// What would be lost: everything that a session says after Redis lost its data, or came back from a backup, for the API
+/// takes a smaller fence for that of an overtaken pod.
+#[tokio::test]
+async fn a_redis_that_forgot_gives_out_no_fence_again() {
+    let redis = Redis::start().await;
+    let (mut admin, clock) = (admin(&redis), async |redis: &mut relay::Redis| {
+        let (seconds, microseconds): (u64, u64) = redis::cmd("TIME").query_async(redis).await.expect("Redis answers");
+        seconds * 1000 + microseconds / 1000
+    });
+    let first = held(&mut admin, id(1), "pod-a").await;
+    let again = held(&mut admin, id(1), "pod-a").await;
+    eventually(Duration::from_secs(10), "a later millisecond", async || match clock(&mut admin.clone()).await {
+        now if now > again.fence.0 => Ok(()),
+        now => Err(now),
+    })
+    .await;
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut admin).await.expect("Redis forgets");
+    let after = held(&mut admin, id(1), "pod-b").await;
+    assert!(first.fence < again.fence && again.fence < after.fence, "{again:?}, then {after:?}");
 }
 
 #[tokio::test]

@@ -91,7 +91,8 @@ impl HttpClient for RuntimeClient {
             let body = Limited::new(body, ANSWER).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(head, body))
         };
-        self.runtime.spawn(tokio::time::timeout(EXCHANGE, exchange)).await??
+        // The clock of the time-out is the runtime's: asked for on this thread it would panic.
+        self.runtime.spawn(async move { tokio::time::timeout(EXCHANGE, exchange).await }).await??
     }
 }
 

@@ -1,4 +1,5 @@
-//! Orderly shutdown: SIGTERM or SIGINT asks every task to end; who has not ended in time is left behind, loudly.
+//! Orderly shutdown: SIGTERM or SIGINT asks every task to end, at once or after a time in which others learn of it; who
+//! has not ended in time is left behind, loudly.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use tokio_util::task::TaskTracker;
 /// The long-lived tasks of a process and the token that asks them to end.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
+    draining: CancellationToken,
     token: CancellationToken,
     tasks: TaskTracker,
     failed: Arc<AtomicBool>,
@@ -19,18 +21,36 @@ pub struct Shutdown {
 impl Shutdown {
     /// Listens for SIGTERM and SIGINT.
     pub fn on_signal() -> std::io::Result<Self> {
+        Self::on_signal_after(Duration::ZERO)
+    }
+
+    /// The same, but tasks are asked to end only when `drain` has passed since the signal, or a second one came. Until
+    /// then the process serves on, and whoever sends it requests learns from its readiness that it will end.
+    pub fn on_signal_after(drain: Duration) -> std::io::Result<Self> {
         let shutdown = Self::default();
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let token = shutdown.token.clone();
+        let (draining, token) = (shutdown.draining.clone(), shutdown.token.clone());
         tokio::spawn(async move {
-            let name = tokio::select! {
-                _ = term.recv() => "SIGTERM",
-                _ = int.recv() => "SIGINT",
+            let mut next = async || {
+                tokio::select! {
+                    _ = term.recv() => "SIGTERM",
+                    _ = int.recv() => "SIGINT",
+                }
             };
-            tracing::info!(signal = name, "shutting down");
+            let name = next().await;
+            tracing::info!(signal = name, ?drain, "shutting down");
+            draining.cancel();
+            // Whoever asks twice does not want to wait.
+            let _ = tokio::time::timeout(drain, next()).await;
             token.cancel();
         });
         Ok(shutdown)
+    }
+
+    /// Cancelled when it is known that the process is to end, before anybody is asked to.
+    #[must_use]
+    pub fn draining(&self) -> CancellationToken {
+        self.draining.clone()
     }
 
     /// Cancelled when the process is to end.
@@ -41,6 +61,7 @@ impl Shutdown {
 
     /// Asks everybody to end.
     pub fn begin(&self) {
+        self.draining.cancel();
         self.token.cancel();
     }
 

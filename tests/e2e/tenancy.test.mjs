@@ -69,7 +69,7 @@ test('no event reaches a socket of another company, whatever room it asked for, 
   await ownSocket.hears('new-message', ({ message }) => message.text === 'Still for acme only');
   const ours = () => otherSocket.heard.filter(({ data }) => data.connectionId === connection.id);
   await throughout('nothing of acme is heard', 2, ours, (heard) => heard.length === 0);
-  const log = await kubectl('logs', '--namespace', world.namespace, `deployment/${world.apiName}`, '--tail=2000');
+  const log = await kubectl('logs', '--namespace', world.namespace, '--selector=app.kubernetes.io/component=api', '--tail=2000');
   const audited = (line) => ['audit=true', 'join-company', 'globex', 'another company'].every((word) => line.includes(word));
   assert.ok(log.split('\n').some(audited), 'the log says nothing of the attempt');
 });

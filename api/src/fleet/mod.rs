@@ -1,11 +1,13 @@
 //! The connections, as the cluster has them: read from two watches, written through the Kubernetes API. The custom
 //! resource is the truth; nothing of it is stored elsewhere.
 
-mod census;
+mod client;
+mod index;
 mod watch;
 mod write;
 
-pub use census::{Census, Change, Known, id_of};
+pub use client::client;
+pub use index::{Change, Index, Known, id_of};
 pub use watch::follow;
 pub use write::{ClusterError, NewConnection};
 
@@ -16,7 +18,7 @@ use kube::Client;
 use relay::{CompanyId, ConnectionId};
 use tokio::sync::{broadcast, watch as signal};
 
-/// Changes that wait for a slow listener. Who misses some looks at the census itself.
+/// Changes that wait for a slow listener. Who misses some looks at the index itself.
 const CHANGES: usize = 1024;
 
 /// Longest wait until the watch shows what was just written. It takes milliseconds; past this the answer is still
@@ -27,7 +29,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Fleet {
     client: Client,
-    census: Arc<RwLock<Census>>,
+    index: Arc<RwLock<Index>>,
     turned: Arc<signal::Sender<u64>>,
     changes: broadcast::Sender<Change>,
 }
@@ -38,37 +40,37 @@ impl Fleet {
     pub fn new(client: Client) -> Self {
         let (turned, _) = signal::channel(0);
         let (changes, _) = broadcast::channel(CHANGES);
-        Self { client, census: Arc::default(), turned: Arc::new(turned), changes }
+        Self { client, index: Arc::default(), turned: Arc::new(turned), changes }
     }
 
     /// The connection of that id, if it is in its company's own namespace.
     #[must_use]
     pub fn connection(&self, id: ConnectionId) -> Option<Known> {
-        self.read(|census| census.connection(id))
+        self.read(|index| index.connection(id))
     }
 
     /// A company's connections, the oldest first.
     #[must_use]
     pub fn of_company(&self, company: &CompanyId) -> Vec<Known> {
-        self.read(|census| census.of_company(company))
+        self.read(|index| index.of_company(company))
     }
 
     /// All connections of all companies.
     #[must_use]
     pub fn all(&self) -> Vec<ConnectionId> {
-        self.read(Census::all)
+        self.read(Index::all)
     }
 
     /// Whether a resource of that id is there, in whatever namespace.
     #[must_use]
     pub fn exists(&self, id: ConnectionId) -> bool {
-        self.read(|census| census.exists(id))
+        self.read(|index| index.exists(id))
     }
 
     /// The namespace of a company.
     #[must_use]
     pub fn namespace_of(&self, company: &CompanyId) -> Option<String> {
-        self.read(|census| census.namespace_of(company))
+        self.read(|index| index.namespace_of(company))
     }
 
     /// What changes from now on.
@@ -77,16 +79,16 @@ impl Fleet {
         self.changes.subscribe()
     }
 
-    /// Waits until the census shows something, so that who writes then reads what was written.
-    pub async fn settled(&self, shows: impl Fn(&Census) -> bool + Send + Sync) {
+    /// Waits until the index shows something, so that who writes then reads what was written.
+    pub async fn settled(&self, shows: impl Fn(&Index) -> bool + Send + Sync) {
         let mut turned = self.turned.subscribe();
         let wait = turned.wait_for(|_| self.read(&shows));
         // Neither a late watch nor a closing process makes the write undone.
         let _ = tokio::time::timeout(SETTLE, wait).await;
     }
 
-    fn update(&self, update: impl FnOnce(&mut Census) -> Vec<Change>) {
-        let changes = update(&mut self.census.write().unwrap_or_else(PoisonError::into_inner));
+    fn update(&self, update: impl FnOnce(&mut Index) -> Vec<Change>) {
+        let changes = update(&mut self.index.write().unwrap_or_else(PoisonError::into_inner));
         self.turned.send_modify(|turn| *turn = turn.wrapping_add(1));
         for change in changes {
             // Nobody listening is no error.
@@ -94,7 +96,7 @@ impl Fleet {
         }
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Census) -> T) -> T {
-        read(&self.census.read().unwrap_or_else(PoisonError::into_inner))
+    fn read<T>(&self, read: impl FnOnce(&Index) -> T) -> T {
+        read(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

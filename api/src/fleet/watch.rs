@@ -1,4 +1,4 @@
-//! The two watches that fill the census. Each has its own stream and its own backoff: one that cannot be opened must not
+//! The two watches that fill the index. Each has its own stream and its own backoff: one that cannot be opened must not
 //! make the other deaf.
 
 use std::convert::Infallible;
@@ -16,27 +16,29 @@ use runtime::shutdown::Shutdown;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::{Census, Change, Fleet};
+use super::client::WATCH;
+use super::{Change, Fleet, Index};
 use crate::metrics;
 
 /// Runs both watches until the process ends, and opens a gate of `health` for each once its list is whole.
 pub fn follow(fleet: &Fleet, health: &Health, shutdown: &Shutdown) {
-    let namespaces = watcher::Config::default().labels(COMPANY_LABEL);
-    let (client, census, stop) = (fleet.client.clone(), fleet.clone(), shutdown.token());
-    let watch = Watch { name: "namespaces", gate: health.gate("namespaces"), fleet: census, take: Census::namespace };
+    let config = watcher::Config::default().timeout(WATCH);
+    let namespaces = config.clone().labels(COMPANY_LABEL);
+    let (client, index, stop) = (fleet.client.clone(), fleet.clone(), shutdown.token());
+    let watch = Watch { name: "namespaces", gate: health.gate("namespaces"), fleet: index, take: Index::namespace };
     shutdown.spawn("watch of namespaces", watch.run(Api::<Namespace>::all(client.clone()), namespaces, stop));
 
-    let (census, stop) = (fleet.clone(), shutdown.token());
-    let watch = Watch { name: "connections", gate: health.gate("connections"), fleet: census, take: Census::resource };
+    let (index, stop) = (fleet.clone(), shutdown.token());
+    let watch = Watch { name: "connections", gate: health.gate("connections"), fleet: index, take: Index::resource };
     let connections = Api::<WhatsAppConnection>::all(client);
-    shutdown.spawn("watch of connections", watch.run(connections, watcher::Config::default(), stop));
+    shutdown.spawn("watch of connections", watch.run(connections, config, stop));
 }
 
 struct Watch<K> {
     name: &'static str,
     gate: Gate,
     fleet: Fleet,
-    take: fn(&mut Census, Event<K>) -> Vec<Change>,
+    take: fn(&mut Index, Event<K>) -> Vec<Change>,
 }
 
 impl<K> Watch<K>
@@ -57,7 +59,7 @@ where
             let whole = matches!(event, Event::InitDone);
             // Half of an object's size, and of no use to anybody here.
             let event = event.modify(|object| object.managed_fields_mut().clear());
-            self.fleet.update(|census| (self.take)(census, event));
+            self.fleet.update(|index| (self.take)(index, event));
             if whole {
                 self.gate.open();
             }

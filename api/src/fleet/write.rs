@@ -65,7 +65,7 @@ impl Fleet {
             other => other?,
         };
         let id = id_of(&created).ok_or(ClusterError::NoUid)?;
-        self.settled(|census| census.exists(id)).await;
+        self.settled(|index| index.exists(id)).await;
         Ok(Known { id, company: company.clone(), resource: created.into() })
     }
 
@@ -82,8 +82,8 @@ impl Fleet {
         let changed =
             in_time(call.patch(&known.resource.name_any(), &PatchParams::default(), &Patch::Merge(patch))).await?;
         let generation = changed.metadata.generation;
-        self.settled(|census| {
-            census.connection(known.id).is_none_or(|seen| seen.resource.metadata.generation >= generation)
+        self.settled(|index| {
+            index.connection(known.id).is_none_or(|seen| seen.resource.metadata.generation >= generation)
         })
         .await;
         Ok(Known { resource: changed.into(), ..known.clone() })
@@ -94,7 +94,7 @@ impl Fleet {
         let preconditions = Preconditions { uid: Some(known.id.to_string()), resource_version: None };
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
         in_time(self.api_of(known).delete(&known.resource.name_any(), &parameters)).await?;
-        self.settled(|census| !census.exists(known.id)).await;
+        self.settled(|index| !index.exists(known.id)).await;
         Ok(())
     }
 

@@ -1,15 +1,19 @@
 //! From the sessions' streams into the database. Wake-ups say where to look, and a sweep looks everywhere in case one
-//! was lost. A connection is worked on by one worker at a time, several connections side by side.
+//! was lost. A connection is worked on by its owner among the replicas, and there by one worker at a time; several
+//! connections side by side.
 
 mod backlog;
 mod clean;
+mod fit;
 mod queue;
 mod tell;
 mod worker;
 mod write;
 
-pub use tell::{Told, message_status_now, room, status_now};
+pub use fit::Unfit;
+pub use tell::{Committed, Step, Told, message_status_now, status_now};
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -22,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::metrics;
+use crate::store::Cursor;
 use backlog::{Backlog, Left};
 use queue::Queue;
 
@@ -38,35 +43,52 @@ const WORKERS: usize = 8;
 /// they add up to.
 const TURN: Duration = Duration::from_secs(30);
 
-/// Reads all streams until the process ends. Fails only when a worker panics, which none may.
+/// Reads the streams of this replica's connections until the process ends. Fails only when a worker panics, which none
+/// may.
 pub async fn run(app: App, redis: Endpoint, pulse: Pulse, stop: CancellationToken) -> Result<(), JoinError> {
     let mut wakes = subscribe(redis, vec![ApiRelay::WAKE_EVENTS.to_owned()]);
+    let mut replicas = app.replicas().changes();
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut queue, mut backlog) = (Queue::default(), Backlog::default());
+    // The connections that are ours by the database, with how far they are. Those that a worker has are with it.
+    let mut held: HashMap<ConnectionId, Cursor> = HashMap::new();
     let mut workers = JoinSet::new();
+    let owned = || app.fleet().all().into_iter().filter(|id| app.replicas().owns(*id));
     loop {
         while workers.len() < WORKERS
             && let Some(connection) = queue.next()
         {
-            workers.spawn(turn(app.clone(), connection));
+            workers.spawn(turn(app.clone(), connection, held.remove(&connection)));
         }
         tokio::select! {
             () = stop.cancelled() => break,
             Some(ended) = workers.join_next() => {
-                let (connection, left) = ended?;
-                backlog.note(connection, left, ambient::now());
-                queue.done(connection, matches!(left, Left::After(_)));
+                let ended = ended?;
+                held.extend(ended.cursor.map(|cursor| (ended.connection, cursor)));
+                backlog.note(ended.connection, ended.left, ambient::now());
+                queue.done(ended.connection, matches!(ended.left, Left::After(_)));
             }
             Some(note) = wakes.next() => match note {
-                Note::Subscribed => queue.push_all(app.fleet().all()),
-                Note::Message { channel, .. } => queue.push_all(Names::of_channel(&channel).map(|names| names.0)),
+                Note::Subscribed => queue.push_all(owned()),
+                Note::Message { channel, .. } => {
+                    let woken = Names::of_channel(&channel).map(|names| names.0);
+                    queue.push_all(woken.filter(|id| app.replicas().owns(*id)));
+                }
+                Note::Joined(_) => {}
             },
+            Ok(()) = replicas.changed() => {
+                held.retain(|id, _| app.replicas().owns(*id));
+                queue.push_all(owned());
+            }
             _ = sweep.tick() => {
                 pulse.beat();
-                backlog.retain(|connection| app.fleet().exists(connection));
+                held.retain(|id, _| app.fleet().exists(*id));
+                // What another replica owns is its lag, not ours.
+                backlog.retain(|id| app.fleet().exists(id) && app.replicas().owns(id));
                 metrics::INGEST_LAG.set(backlog.lag(ambient::now()).as_secs_f64(), []);
-                queue.push_all(app.fleet().all());
+                metrics::CONNECTIONS_OWNED.set_count(owned().count(), []);
+                queue.push_all(owned());
             }
         }
     }
@@ -77,15 +99,23 @@ pub async fn run(app: App, redis: Endpoint, pulse: Pulse, stop: CancellationToke
     Ok(())
 }
 
-/// One turn of a connection.
-async fn turn(app: App, connection: ConnectionId) -> (ConnectionId, Left) {
-    let left = match tokio::time::timeout(TURN, worker::drain(&app, connection)).await {
+/// How a connection's turn ended.
+struct Turn {
+    connection: ConnectionId,
+    /// Our ownership, unless somebody else took it.
+    cursor: Option<Cursor>,
+    left: Left,
+}
+
+async fn turn(app: App, connection: ConnectionId, mut held: Option<Cursor>) -> Turn {
+    // What is dropped at the time-out may have been committed: then the cursor does not fit any more, and is read anew.
+    let left = match tokio::time::timeout(TURN, worker::drain(&app, connection, &mut held)).await {
         Ok(Ok(Some(stored))) => Left::After(stored),
         Ok(Ok(None)) => Left::Nothing,
         Ok(Err(error)) => failed(&app, connection, error.cause(), &error).await,
         Err(elapsed) => failed(&app, connection, "deadline", &elapsed).await,
     };
-    (connection, left)
+    Turn { connection, cursor: held, left }
 }
 
 /// The sweep tries again. The cursor is where the database is, so the oldest event that may not be stored is the first

@@ -1,6 +1,6 @@
-//! What sockets are told of an event, as it is kept and as it is emitted. Pure.
+//! What clients are told of an event, as it is kept, as replicas tell each other, and as it is emitted. Pure.
 
-use relay::{CompanyId, ConnectionId, Entry, StateChange};
+use relay::{ConnectionId, Offset, StateChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -18,20 +18,56 @@ pub struct Told {
     pub data: Value,
 }
 
+/// What replicas tell each other on a company's channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Committed {
+    /// Something that clients are told.
+    Told(Told),
+    /// How far clients were to be told, from whoever took the connection over: its last owner may have ended between
+    /// storing something and telling it.
+    Position {
+        /// The last that was to be told.
+        position: Step,
+    },
+}
+
+/// Where something that clients are told stands among what they are told of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// Its place.
+    pub offset: Offset,
+    /// The place of what was told before it.
+    pub previous: Offset,
+}
+
+impl Told {
+    /// Its place; nothing for what no event of a session tells.
+    #[must_use]
+    pub fn step(&self) -> Option<Step> {
+        Step::deserialize(&self.data).ok()
+    }
+}
+
 /// What is known of where an event happened.
 pub struct Place<'a> {
     /// Its connection.
     pub known: &'a Known,
     /// Its place in the stream.
-    pub entry: &'a Entry,
+    pub offset: Offset,
+    /// The place of the last event before it that clients were told of.
+    pub previous: Offset,
 }
 
 impl Place<'_> {
     fn told(&self, name: &str, mut data: Value) -> Told {
         if let Some(data) = data.as_object_mut() {
             data.insert("connectionId".to_owned(), json!(self.known.id));
-            data.insert("offset".to_owned(), json!(self.entry.offset));
-            data.insert("previous".to_owned(), json!(self.entry.previous));
+            data.insert("offset".to_owned(), json!(self.offset));
+            data.insert("previous".to_owned(), json!(self.previous));
         }
         Told { name: name.to_owned(), data }
     }
@@ -72,10 +108,4 @@ pub fn message_status_now(row: MessageRow) -> Told {
         "failure": failure,
     });
     Told { name: "message-status".to_owned(), data }
-}
-
-/// The room of a company's sockets.
-#[must_use]
-pub fn room(company: &CompanyId) -> String {
-    format!("company-{company}")
 }

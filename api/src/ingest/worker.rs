@@ -1,10 +1,11 @@
 //! The work on one connection: read after the cursor, commit, then trim the stream and tell the replicas. Everything
-//! after the commit may be lost without harm: trimming is done again with the next batch, and clients see a gap.
+//! after the commit may be lost without harm: trimming is done again with the next batch, and what was not told is told
+//! by whoever takes the connection over, or found missing by the replicas that have sockets.
 
 use relay::{ApiRelay, ConnectionId, Offset, RelayError};
 use runtime::ambient;
 
-use super::tell::Told;
+use super::tell::{Committed, Step};
 use super::write::{WriteError, Written, write};
 use crate::app::App;
 use crate::fleet::Known;
@@ -42,41 +43,71 @@ impl IngestError {
     }
 }
 
-/// Commits what the connection's stream holds. Gives the last that was stored when there may be more. The stream of a connection that the cluster
-/// does not vouch for is left alone.
-pub async fn drain(app: &App, connection: ConnectionId) -> Result<Option<Offset>, IngestError> {
-    let Some(known) = app.fleet().connection(connection) else { return Ok(None) };
+/// Commits what the connection's stream holds, under the ownership in `held`, which is taken when there is none and gone
+/// when somebody else took it. Gives the last that was stored when there may be more. The stream of a connection that
+/// the cluster does not vouch for, or that is another replica's, is left alone.
+pub async fn drain(
+    app: &App,
+    connection: ConnectionId,
+    held: &mut Option<Cursor>,
+) -> Result<Option<Offset>, IngestError> {
+    let Some(known) = app.fleet().connection(connection).filter(|_| app.replicas().owns(connection)) else {
+        *held = None;
+        return Ok(None);
+    };
     let mut relay = app.relay();
-    let mut cursor = cursor(app, &known).await?;
+    let mut cursor = match *held {
+        Some(cursor) => cursor,
+        None => take(app, &mut relay, &known).await?,
+    };
+    *held = Some(cursor);
     for _ in 0..BATCHES {
         let entries = relay.events(connection, cursor.last, BATCH).await?;
         if entries.is_empty() {
             return Ok(None);
         }
-        let written: Written = write(app.store(), &known, cursor, &entries, ambient::now()).await?;
+        let written: Written = match write(app.store(), &known, cursor, &entries, ambient::now()).await {
+            Ok(written) => written,
+            // Whether it was committed is not known: what stands in the database is.
+            Err(error) => {
+                *held = None;
+                return Err(error.into());
+            }
+        };
         cursor = written.cursor;
+        *held = Some(cursor);
+        // Only what is committed, by us or by whoever had the connection before.
         if let Err(error) = relay.trim(connection, cursor.last).await {
             tracing::warn!(%connection, %error, "stream not trimmed");
         }
-        for told in &written.told {
-            // It is committed, so nobody tells it again. One that fails keeps none of the others back.
-            if let Err(error) = tell(&mut relay, &known, told).await {
-                metrics::UNTOLD.count([]);
-                tracing::warn!(%connection, %error, "committed, but not told");
-            }
+        for told in written.told {
+            // One that fails keeps none of the others back.
+            tell(&mut relay, &known, &Committed::Told(told)).await;
         }
     }
     Ok(Some(cursor.last))
 }
 
-async fn tell(relay: &mut ApiRelay, known: &Known, told: &Told) -> Result<(), RelayError> {
-    let payload = serde_json::to_string(told)?;
-    relay.publish_committed(&known.company, &payload).await
+/// Takes the connection from whoever has it, and says how far clients are to be told: its last owner may have ended
+/// between a commit and telling of it.
+async fn take(app: &App, relay: &mut ApiRelay, known: &Known) -> Result<Cursor, StoreError> {
+    let mut tx = app.store().begin(&TenantScope::of_connection(known)).await?;
+    let cursor = tx.take(known.id).await?;
+    tx.commit().await?;
+    tracing::debug!(connection = %known.id, fence = cursor.fence, "connection taken");
+    metrics::CONNECTIONS_TAKEN.count([]);
+    let position = Step { connection_id: known.id, offset: cursor.told, previous: cursor.told };
+    tell(relay, known, &Committed::Position { position }).await;
+    Ok(cursor)
 }
 
-async fn cursor(app: &App, known: &Known) -> Result<Cursor, StoreError> {
-    let mut tx = app.store().begin(&TenantScope::of_connection(known)).await?;
-    let cursor = tx.cursor(known.id).await?;
-    tx.commit().await?;
-    Ok(cursor)
+async fn tell(relay: &mut ApiRelay, known: &Known, committed: &Committed) {
+    let outcome = match serde_json::to_string(committed) {
+        Ok(payload) => relay.publish_committed(&known.company, &payload).await,
+        Err(error) => Err(RelayError::from(error)),
+    };
+    if let Err(error) = outcome {
+        metrics::UNTOLD.count([]);
+        tracing::warn!(connection = %known.id, %error, "committed, but not told");
+    }
 }

@@ -8,6 +8,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use super::clean::clean;
+use super::fit::{Unfit, fit};
 use super::tell::{Place, Told};
 use crate::fleet::Known;
 use crate::metrics;
@@ -18,7 +19,7 @@ use crate::store::{Acked, Cursor, SeenChat, Store, StoreError, StoredEvent, Tena
 pub struct Written {
     /// Where the cursor is now.
     pub cursor: Cursor,
-    /// What sockets are to be told, in order.
+    /// What clients are to be told, in order.
     pub told: Vec<Told>,
 }
 
@@ -28,8 +29,8 @@ pub enum WriteError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Somebody else wrote first, or the connection was deleted. Nothing of ours was committed.
-    #[error("the cursor moved meanwhile")]
+    /// Somebody else has the connection now, or it was deleted. Nothing of ours was committed.
+    #[error("the cursor is not ours any more")]
     Overtaken,
 }
 
@@ -80,33 +81,34 @@ async fn commit(
     now: Timestamp,
 ) -> Result<Written, WriteError> {
     let mut tx = store.begin(&TenantScope::of_connection(known)).await?;
-    let mut written = Written { cursor, told: Vec::new() };
-    for entry in entries {
-        let decoded = match refused {
-            Some(reason) => Err(reason.to_owned()),
-            None => entry.decode().map_err(|error| error.to_string()),
-        };
-        match decoded {
-            Ok(envelope) => {
-                let span = span(known, envelope.header.trace);
-                record(&mut tx, &Place { known, entry }, envelope, &mut written).instrument(span).await?;
-            }
-            Err(reason) => {
-                metrics::DEAD_LETTERS.count([]);
-                tracing::warn!(connection = %known.id, offset = %entry.offset, "dead letter");
-                tx.keep_dead_letter(known.id, entry, &reason, now).await?;
-            }
-        }
-    }
-    let last = entries.last().map_or(cursor.last, |entry| entry.offset);
-    if !tx.advance(known.id, &cursor, last).await? {
+    // First, so that whoever was overtaken writes nothing at all, and two who differ never wait for each other's rows.
+    if !tx.hold(known.id, &cursor).await? {
         return Err(WriteError::Overtaken);
     }
+    let mut written = Written { cursor, told: Vec::new() };
+    for entry in entries {
+        let envelope = match refused {
+            Some(reason) => Err(Unfit::Refused(reason.to_owned())),
+            None => fit(entry, known.id, written.cursor.session),
+        };
+        match envelope {
+            Ok(envelope) => {
+                let span = span(known, envelope.header.trace);
+                record(&mut tx, known, entry, envelope, &mut written).instrument(span).await?;
+            }
+            Err(unfit) => {
+                metrics::DEAD_LETTERS.count([unfit.label()]);
+                tracing::warn!(connection = %known.id, offset = %entry.offset, reason = unfit.label(), "dead letter");
+                tx.keep_dead_letter(known.id, entry, &unfit.to_string(), now).await?;
+            }
+        }
+        written.cursor.last = entry.offset;
+    }
+    tx.advance(known.id, &written.cursor).await?;
     tx.commit().await?;
     for entry in entries {
         metrics::EVENT_SECONDS.observe(entry.offset.age(ambient::now()), []);
     }
-    written.cursor.last = last;
     Ok(written)
 }
 
@@ -121,13 +123,16 @@ fn span(known: &Known, trace: Option<TraceParent>) -> Span {
 
 async fn record(
     tx: &mut TenantTx,
-    place: &Place<'_>,
+    known: &Known,
+    entry: &Entry,
     envelope: Envelope<Event>,
     written: &mut Written,
 ) -> Result<(), StoreError> {
-    let connection = place.known.id;
-    let Entry { offset, previous, .. } = *place.entry;
+    let connection = known.id;
+    let Entry { offset, previous, .. } = *entry;
+    let place = &Place { known, offset, previous: written.cursor.told };
     let event = clean(envelope.payload);
+    written.cursor.session = written.cursor.session.max(envelope.header.fence);
     let (kind, told, live) = match &event {
         Event::Message(message) => {
             ("message", message_came(tx, place, message, offset).await?, is_news(message, written.cursor.linked_at))
@@ -149,11 +154,7 @@ async fn record(
             ("chat", None, false)
         }
         Event::State(change) => {
-            let linked_at = linked_at(written.cursor.linked_at, change.state, envelope.header.at);
-            if linked_at != written.cursor.linked_at {
-                tx.set_linked_at(connection, linked_at).await?;
-                written.cursor.linked_at = linked_at;
-            }
+            written.cursor.linked_at = linked_at(written.cursor.linked_at, change.state, envelope.header.at);
             ("state", Some(place.connection_status(change)), true)
         }
         Event::CommandDone { command, outcome } => {
@@ -162,9 +163,13 @@ async fn record(
         }
     };
     metrics::EVENTS.count([kind]);
+    let told = told.filter(|_| live);
     let payload = told.as_ref().and_then(|told| serde_json::to_value(told).ok());
     tx.keep_event(connection, &StoredEvent { offset, previous, kind, at: envelope.header.at, payload }).await?;
-    written.told.extend(told.filter(|_| live));
+    if let Some(told) = told {
+        written.cursor.told = offset;
+        written.told.push(told);
+    }
     Ok(())
 }
 
@@ -218,5 +223,68 @@ mod tests {
         assert_eq!(linked_at(first, SessionState::Connected, at(3)), first);
         assert_eq!(linked_at(first, SessionState::AwaitingLink, at(4)), None);
         assert_eq!(linked_at(first, SessionState::LoggedOut, at(4)), None);
+    }
+
+    fn known() -> Known {
+        let resource = serde_json::json!({
+            "apiVersion": "whatsapp-operator.dev/v1alpha1", "kind": "WhatsAppConnection",
+            "metadata": {"name": "sales", "namespace": "company-acme"}, "spec": {"companyId": "acme"},
+        });
+        let id = relay::ConnectionId(uuid::Uuid::from_u128(7));
+        let resource = serde_json::from_value(resource).expect("valid");
+        Known { id, company: "acme".parse().expect("valid"), resource }
+    }
+
+    fn entry(number: u64) -> Entry {
+        let text = format!(
+            r#"{{"v":1,"kind":"state","at":"2026-11-23T10:00:00Z","fence":1,"body":{{"state":"Connected","reason":"{number}"}}}}"#
+        );
+        Entry { offset: Offset::new(number, 0), previous: Offset::START, size: text.len(), raw: text }
+    }
+
+    async fn store() -> Store {
+        let options: sqlx::postgres::PgConnectOptions =
+            harness::Postgres::shared().await.database().await.parse().expect("a URL");
+        crate::store::migrate(&options).await.expect("migrated");
+        Store::new(options)
+    }
+
+    async fn take(store: &Store, known: &Known) -> Cursor {
+        let mut tx = store.begin(&TenantScope::of_connection(known)).await.expect("begun");
+        let cursor = tx.take(known.id).await.expect("taken");
+        tx.commit().await.expect("committed");
+        cursor
+    }
+
+    /// What would be lost: that each event is stored and told once, when a replica was paused and another went on.
+    #[tokio::test]
+    async fn who_was_overtaken_commits_nothing() {
+        let (store, known, now) = (store().await, known(), Timestamp::UNIX_EPOCH);
+        let before = take(&store, &known).await;
+        let written = write(&store, &known, before, &[entry(1)], now).await.expect("it is the owner");
+        let after = take(&store, &known).await;
+        assert_eq!((after.last, after.told, after.session), (Offset::new(1, 0), Offset::new(1, 0), relay::Fence(1)));
+        for stale in [before, written.cursor] {
+            let refused = write(&store, &known, stale, &[entry(2)], now).await;
+            assert!(matches!(refused, Err(WriteError::Overtaken)), "{refused:?}");
+        }
+        let written = write(&store, &known, after, &[entry(2)], now).await.expect("it is the owner");
+        assert_eq!(written.told.len(), 1);
+        assert_eq!(written.told.first().and_then(Told::step).map(|step| step.previous), Some(Offset::new(1, 0)));
+        assert_eq!(take(&store, &known).await.last, Offset::new(2, 0));
+    }
+
+    /// What would be lost otherwise: a session whose last reader stopped in the middle of a transaction, for as long as
+    /// that reader's connection lives.
+    #[tokio::test]
+    async fn who_pauses_in_the_middle_does_not_hold_others_up() {
+        let (store, known, now) = (store().await, known(), Timestamp::UNIX_EPOCH);
+        let cursor = take(&store, &known).await;
+        let mut paused = store.begin(&TenantScope::of_connection(&known)).await.expect("begun");
+        assert!(paused.hold(known.id, &cursor).await.expect("asked"));
+        let after = take(&store, &known).await;
+        write(&store, &known, after, &[entry(1)], now).await.expect("it is the owner");
+        let woken = paused.advance(known.id, &cursor).await.expect_err("its transaction was ended");
+        assert!(matches!(woken, StoreError::Away(_)), "{woken:?}");
     }
 }

@@ -1,12 +1,11 @@
 //! The sweep over messages that were stored but may not have left: the process ended in between, or Redis was away. A
 //! command that leaves twice is harmless (the page is asked for the message's id before it sends); one that never leaves
-//! is a message that somebody waits for.
+//! is a message that somebody waits for. One replica does it for all; that two do it for a moment is harmless, too.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use relay::{Command, CommandAction, ConnectionId};
-use runtime::ambient;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -42,13 +41,16 @@ pub async fn sweep(app: App, stop: CancellationToken) -> Result<(), StoreError> 
             _ = ticks.tick() => {}
             () = stop.cancelled() => return Ok(()),
         }
-        if let Err(error) = once(&app, ambient::now(), &stop).await {
+        if app.replicas().leads()
+            && let Err(error) = once(&app, &stop).await
+        {
             tracing::warn!(%error, "outbox sweep failed");
         }
     }
 }
 
-async fn once(app: &App, now: Timestamp, stop: &CancellationToken) -> Result<(), StoreError> {
+async fn once(app: &App, stop: &CancellationToken) -> Result<(), StoreError> {
+    let now = app.store().now().await?;
     while send_again(app, now, stop).await? {}
     while give_up(app, now).await? {}
     let mut tx = app.store().begin_cross_tenant().await?;

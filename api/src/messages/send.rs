@@ -40,12 +40,12 @@ pub async fn send(
         return Err(Problem::not_connected(now_is.status));
     }
 
-    let now = ambient::now();
+    let message = MessageId::outgoing(chat, ambient::random_bytes());
+    let mut tx = tenant.begin().await?;
+    let now = tx.now().await?;
     // As fine as WhatsApp's clock: so the message sorts with what the phone says of the same second.
     let sent_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let message = MessageId::outgoing(chat, ambient::random_bytes());
     let (id, deadline) = (ambient::new_id(), sent_at + DEADLINE);
-    let mut tx = tenant.begin().await?;
     if let Some(Repeatable { key, fingerprint }) = &repeatable {
         // Somebody may have come with the same key since the look above; whoever is second waits here for the first.
         if let Some(answered) = settled(tx.claim(key, fingerprint, now).await?)? {

@@ -69,7 +69,7 @@ pub fn new_link() -> Schema {
     let maybe = SchemaType::Array(vec![Type::String, Type::Null]);
     let pairing_code = of("PairingCode", Type::String.into()).required("method").required("phoneNumber");
     let link = OneOfBuilder::new()
-        .item(of("QrCode", maybe).required("method"))
+        .item(of("QrCode", maybe))
         .item(pairing_code)
         .item(ObjectBuilder::new().schema_type(Type::Null))
         .description(Some("How its phone is linked; by a QR code unless said."))

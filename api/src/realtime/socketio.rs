@@ -1,56 +1,86 @@
 //! Socket.IO for the existing frontend: `io(url, { auth: { token } })`, then `join-company`. The room comes from the
-//! token; the company that a client names is only compared with it.
+//! token; the company that a client names is only compared with it. A client that comes again may say in `auth.offset` how
+//! far it was told.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
 use axum::http::header::ORIGIN;
-use futures::future::poll_immediate;
 use jiff::Timestamp;
+use relay::{ConnectionId, Offset};
 use runtime::ambient;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Extension, SocketRef, State, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::audience::Audience;
+use super::hub::Listening;
+use super::member::{Member, Pace};
+use super::positions::Positions;
+use super::resume::{Heard, Missed, missed};
+use super::transports::Upgraded;
+use crate::app::App;
 use crate::auth::{Identity, TokenKeys};
-use crate::ingest::room;
+use crate::ingest::Told;
 use crate::metrics;
+use crate::store::TenantScope;
 
-/// Packets that wait for one slow client. Past that it is disconnected, and reads what it missed by REST: nothing is
-/// dropped silently. The library's 128 is less than a burst of one busy company.
+/// Packets that wait for one slow client. Past that it is closed, and resumes: nothing is dropped silently. The library's
+/// 128 is less than a burst of one busy company.
 const QUEUE: usize = 512;
 
-/// Bytes of the largest packet from a client. They only name their company.
+/// Bytes of the largest packet from a client. They only name their company, and how far each connection is: 80 bytes.
 const LARGEST: usize = 64 * 1024;
 
 /// How long a client may take between its transport and its token.
 const GREETING: Duration = Duration::from_secs(10);
 
-/// How long transports may take to close. Those that need more close later.
+/// How long transports may take to close when the process ends.
 const CLOSING: Duration = Duration::from_secs(2);
 
 /// How often sessions whose token ended are looked for. One so old ends at most this much late.
 const EXPIRY: Duration = Duration::from_secs(5);
 
-/// Who may come in.
-#[derive(Debug, Clone)]
-struct Door {
-    tokens: TokenKeys,
-    origins: Arc<[HeaderValue]>,
+/// How long letting in waits for Redis and the database. Past that a client is let in all the same, and closed once it is
+/// known that it may have missed something.
+const LISTENING: Duration = Duration::from_secs(5);
+
+/// How long the hub may take to say what it knows already.
+const KNOWN: Duration = Duration::from_millis(200);
+
+/// By what a client's handshake is judged, and where it is led.
+#[derive(Clone)]
+pub struct Lobby {
+    /// Verifies tokens.
+    pub tokens: TokenKeys,
+    /// Who may call from a browser.
+    pub origins: Arc<[HeaderValue]>,
+    /// Database, cluster and Redis.
+    pub app: App,
+    /// The rooms.
+    pub audience: Audience,
+    /// Asks the hub.
+    pub listening: Listening,
 }
 
 #[derive(Deserialize)]
 struct Auth {
     token: String,
+    #[serde(default)]
+    offset: Option<Heard>,
 }
+
+/// How far a client was told before, where it said so.
+#[derive(Debug, Clone)]
+struct Before(Option<Heard>);
 
 /// What a refused client reads as the message of its `connect_error`.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +91,10 @@ enum Refused {
     Origin,
 }
 
-/// The layer that serves `/socket.io`, and the handle that emits.
-pub fn sockets(tokens: TokenKeys, origins: &[HeaderValue]) -> (SocketIoLayer, SocketIo) {
+/// The layer that serves `/socket.io`, and the handle on all sockets.
+pub fn sockets(lobby: Lobby) -> (SocketIoLayer, SocketIo) {
     let (layer, io) = SocketIo::builder()
-        .with_state(Door { tokens, origins: origins.into() })
+        .with_state(lobby)
         .max_buffer_size(QUEUE)
         .max_payload(u64::try_from(LARGEST).unwrap_or(u64::MAX))
         .ws_max_message_size(LARGEST)
@@ -72,69 +102,130 @@ pub fn sockets(tokens: TokenKeys, origins: &[HeaderValue]) -> (SocketIoLayer, So
         .ws_read_buffer_size(4096)
         .connect_timeout(GREETING)
         .build_layer();
-    open(&io);
+    io.ns("/", welcome.with(admit));
     (layer, io)
 }
 
-fn open(io: &SocketIo) {
-    io.ns("/", welcome.with(admit));
-}
-
-/// Closes the transport of every socket of this replica. Clients then come again by themselves and know that they missed
-/// something; after a mere disconnect from the namespace socket.io-client would stay away for ever.
-pub async fn close_all(io: &SocketIo) {
-    let sockets = io.sockets();
-    let mut closing = pin!(io.close());
-    // Its first step takes the namespace away, which is there again before anybody comes back.
-    let closed = poll_immediate(&mut closing).await.is_some();
-    open(io);
-    if !closed && tokio::time::timeout(CLOSING, closing).await.is_err() {
-        tracing::warn!("some transports are still closing");
-    }
-    for socket in sockets {
-        // The namespace that they were in is no longer known by its name: each leaves it by itself, or both stay in memory.
-        let _ = socket.disconnect();
-    }
-}
-
-async fn admit(socket: SocketRef, State(door): State<Door>, TryData(auth): TryData<Auth>) -> Result<(), Refused> {
+async fn admit(socket: SocketRef, State(lobby): State<Lobby>, TryData(auth): TryData<Auth>) -> Result<(), Refused> {
     // Programs send no origin; a browser sends one it cannot choose.
     let origin = socket.req_parts().headers.get(ORIGIN);
-    if origin.is_some_and(|origin| !door.origins.contains(origin)) {
+    if origin.is_some_and(|origin| !lobby.origins.contains(origin)) {
         tracing::info!("socket refused: origin");
         return Err(Refused::Origin);
     }
-    let token = auth.map(|auth| auth.token).unwrap_or_default();
-    let identity = door.tokens.verify(&token).map_err(|reason| {
+    let Auth { token, offset } = auth.unwrap_or(Auth { token: String::new(), offset: None });
+    let identity = lobby.tokens.verify(&token).map_err(|reason| {
         metrics::TOKENS_REFUSED.count([]);
         tracing::info!(%reason, "socket refused");
         Refused::Token
     })?;
     socket.extensions.insert(identity);
+    socket.extensions.insert(Before(offset));
     Ok(())
 }
 
 async fn welcome(socket: SocketRef) {
     socket.on("join-company", join);
+    socket.on_disconnect(left);
+}
+
+async fn left(socket: SocketRef, State(lobby): State<Lobby>, Extension(identity): Extension<Identity>) {
+    lobby.audience.remove(identity.company(), socket.id);
 }
 
 async fn join(
     socket: SocketRef,
     Extension(identity): Extension<Identity>,
+    Extension(Before(heard)): Extension<Before>,
+    State(lobby): State<Lobby>,
     TryData(asked): TryData<Value>,
     ack: AckSender,
 ) {
     let own = identity.company();
     let asked = asked.unwrap_or_default();
-    let refusal = refusal(named(&asked), own.as_str(), identity.expires_at(), ambient::now());
-    if let Some(reason) = refusal {
+    if let Some(reason) = refusal(named(&asked), own.as_str(), identity.expires_at(), ambient::now()) {
         // The name asked for is a stranger's text: it stays out of the log.
         tracing::warn!(audit = true, company = %own, subject = identity.subject(), reason, "join-company refused");
         metrics::JOINS_REFUSED.count([]);
-    } else {
-        socket.join(room(own));
+        let _ = ack.send(&json!({"joined": false}));
+        return;
     }
-    let _ = ack.send(&json!({"joined": refusal.is_none()}));
+    let member = Arc::new(Member::new(socket.clone()));
+    if !lobby.audience.add(own, &member) {
+        let _ = ack.send(&json!({"joined": true}));
+        return;
+    }
+    if !socket.connected() {
+        // It left before it was in: nobody else would take it out again.
+        return lobby.audience.remove(own, socket.id);
+    }
+    let entry = lobby.entry(&TenantScope::of_token(&identity), &member, heard.as_ref()).await;
+    let _ = ack.send(&entry.answer());
+    if member.let_in(&entry.missed) == Pace::FellBehind {
+        lobby.listening.close(socket).await;
+    }
+}
+
+/// How a client is let in.
+struct Entry {
+    /// From these places on it is told everything.
+    from: Vec<(ConnectionId, Offset)>,
+    /// Whether it gets all that it missed, where it said how far it was.
+    recovered: Option<bool>,
+    /// That.
+    missed: Vec<Told>,
+}
+
+impl Entry {
+    fn answer(&self) -> Value {
+        let offsets: Map<_, _> = self.from.iter().map(|(id, offset)| (id.to_string(), json!(offset))).collect();
+        let mut answer = json!({"joined": true, "offsets": offsets});
+        if let (Some(recovered), Some(answer)) = (self.recovered, answer.as_object_mut()) {
+            answer.insert("recovered".to_owned(), json!(recovered));
+        }
+        answer
+    }
+}
+
+impl Lobby {
+    /// What a client that is in its room, and still waits there, is to be told first.
+    async fn entry(&self, scope: &TenantScope, member: &Member, heard: Option<&Heard>) -> Entry {
+        let positions = self.listen(scope, member).await;
+        let present: BTreeSet<_> =
+            self.app.fleet().of_company(scope.company()).into_iter().map(|known| known.id).collect();
+        let missed = match (heard, &positions) {
+            (None, _) => None,
+            (Some(_), None) => Some(Missed::TooMuch),
+            (Some(heard), Some(_)) => {
+                Some(missed(self.app.store(), scope, heard, &present).await.unwrap_or_else(|error| {
+                    tracing::warn!(company = %scope.company(), %error, "what a client missed cannot be read");
+                    Missed::TooMuch
+                }))
+            }
+        };
+        let recovered = missed.as_ref().map(|missed| matches!(missed, Missed::All(..)));
+        if let Some(recovered) = recovered {
+            metrics::SOCKETS_RESUMED.count([if recovered { "true" } else { "false" }]);
+        }
+        let here = |positions: Positions| present.iter().map(|id| (*id, positions.of(*id))).collect();
+        match missed {
+            Some(Missed::All(from, missed)) => Entry { from, recovered, missed },
+            None | Some(Missed::TooMuch) => {
+                Entry { from: positions.map(here).unwrap_or_default(), recovered, missed: Vec::new() }
+            }
+        }
+    }
+
+    async fn listen(&self, scope: &TenantScope, member: &Member) -> Option<Positions> {
+        if let Ok(positions) = timeout(LISTENING, self.listening.to(scope)).await {
+            return positions;
+        }
+        // From here on the hub closes it when it is ready; it may just have become so.
+        member.let_in_blind(true);
+        let positions = timeout(KNOWN, self.listening.to(scope)).await.ok().flatten();
+        member.let_in_blind(positions.is_none());
+        positions
+    }
 }
 
 /// Why somebody may not join, if so. A token that ended while its socket was open is nobody's attack.
@@ -152,18 +243,19 @@ fn named(asked: &Value) -> Option<&str> {
     asked.as_str().or_else(|| asked.get("companyId")?.as_str())
 }
 
-/// Ends sessions with their tokens, until the process ends; then ends all, so that clients go to another replica.
-pub async fn expire(io: SocketIo, stop: CancellationToken) -> Result<(), Infallible> {
+/// Ends sessions with their tokens, until the process ends; then closes all, so that clients go to another replica.
+pub async fn expire(io: SocketIo, upgraded: Upgraded, stop: CancellationToken) -> Result<(), Infallible> {
     let mut ticks = interval(EXPIRY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = stop.cancelled() => {
-                io.close().await;
+                close(&io).await;
                 return Ok(());
             }
         }
+        upgraded.sweep();
         let now = ambient::now();
         let sockets = io.sockets();
         metrics::SOCKETS.set_count(sockets.len(), []);
@@ -173,6 +265,13 @@ pub async fn expire(io: SocketIo, stop: CancellationToken) -> Result<(), Infalli
                 let _ = socket.disconnect();
             }
         }
+    }
+}
+
+/// Closes every transport in good order: clients then come again by themselves.
+async fn close(io: &SocketIo) {
+    if timeout(CLOSING, io.close()).await.is_err() {
+        tracing::warn!("some transports did not close in time");
     }
 }
 

@@ -1,8 +1,10 @@
-//! Table `cursors`: how far each connection's events are committed. It moves in the transaction that writes the rows.
+//! Table `cursors`: how far each connection's events are committed, and who may commit more. It moves in the transaction
+//! that writes the rows.
 
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as PgTimestamp, ToSqlx};
-use relay::{ConnectionId, Offset};
+use relay::{ConnectionId, Fence, Offset};
+use uuid::Uuid;
 
 use super::{StoreError, TenantTx};
 
@@ -11,59 +13,80 @@ use super::{StoreError, TenantTx};
 pub struct Cursor {
     /// The last event that is committed.
     pub last: Offset,
-    /// The fence that was current when this was read.
+    /// The number of this ownership. Whoever takes the connection over gets a greater one, and this is refused.
     pub fence: i64,
     /// When the phone that is linked now was first connected.
     pub linked_at: Option<Timestamp>,
+    /// The last event that clients were told of.
+    pub told: Offset,
+    /// The greatest fence under which a session wrote.
+    pub session: Fence,
 }
 
+type Row = (String, i64, Option<PgTimestamp>, String, i64);
+
 impl TenantTx {
-    /// The cursor of a connection; made at the start when there is none.
-    pub async fn cursor(&mut self, connection: ConnectionId) -> Result<Cursor, StoreError> {
-        let row: Option<(String, i64, Option<PgTimestamp>)> = sqlx::query_as(
-            "SELECT last_id, fence, linked_at FROM cursors \
-             WHERE company_id = $1 AND connection_id = $2",
+    /// Takes the connection: its cursor, under a fence of one's own. Whoever had it before commits nothing more.
+    pub async fn take(&mut self, connection: ConnectionId) -> Result<Cursor, StoreError> {
+        let (last, fence, linked_at, told, session): Row = sqlx::query_as(
+            "INSERT INTO cursors (connection_id, company_id, fence) VALUES ($1, $2, 1) \
+             ON CONFLICT (connection_id) DO UPDATE SET fence = cursors.fence + 1 \
+             RETURNING last_id, fence, linked_at, told, session_fence",
+        )
+        .bind(connection.0)
+        .bind(&self.company)
+        .fetch_one(&mut *self.tx)
+        .await?;
+        Ok(Cursor {
+            last: last.parse().unwrap_or(Offset::START),
+            fence,
+            linked_at: linked_at.map(PgTimestamp::to_jiff),
+            told: told.parse().unwrap_or(Offset::START),
+            session: Fence(u64::try_from(session).unwrap_or(0)),
+        })
+    }
+
+    /// Keeps every other writer away until this transaction ends. False when the cursor is not this one any more, was
+    /// deleted, or belongs to a later owner: then nothing may be committed.
+    pub async fn hold(&mut self, connection: ConnectionId, cursor: &Cursor) -> Result<bool, StoreError> {
+        let held: Option<i32> = sqlx::query_scalar(
+            "SELECT 1 FROM cursors WHERE company_id = $1 AND connection_id = $2 AND last_id = $3 AND fence = $4 \
+             FOR UPDATE",
         )
         .bind(&self.company)
         .bind(connection.0)
+        .bind(cursor.last.to_string())
+        .bind(cursor.fence)
         .fetch_optional(&mut *self.tx)
         .await?;
-        if let Some((last, fence, linked_at)) = row {
-            let linked_at = linked_at.map(PgTimestamp::to_jiff);
-            return Ok(Cursor { last: last.parse().unwrap_or(Offset::START), fence, linked_at });
-        }
-        sqlx::query("INSERT INTO cursors (connection_id, company_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(connection.0)
-            .bind(&self.company)
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(Cursor { last: Offset::START, fence: 0, linked_at: None })
+        Ok(held.is_some())
     }
 
-    /// Moves the cursor from where it was read to `last`. False when it is not there any more, was deleted, or belongs
-    /// to a later owner: then nothing of this transaction may be committed.
-    pub async fn advance(&mut self, connection: ConnectionId, from: &Cursor, last: Offset) -> Result<bool, StoreError> {
-        let moved = sqlx::query(
-            "UPDATE cursors SET last_id = $3 WHERE company_id = $1 AND connection_id = $2 AND last_id = $4 AND fence = $5",
+    /// Moves the cursor, which this transaction holds.
+    pub async fn advance(&mut self, connection: ConnectionId, to: &Cursor) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE cursors SET last_id = $3, linked_at = $4, told = $5, session_fence = $6 \
+             WHERE company_id = $1 AND connection_id = $2 AND fence = $7",
         )
         .bind(&self.company)
         .bind(connection.0)
-        .bind(last.to_string())
-        .bind(from.last.to_string())
-        .bind(from.fence)
+        .bind(to.last.to_string())
+        .bind(to.linked_at.map(ToSqlx::to_sqlx))
+        .bind(to.told.to_string())
+        .bind(i64::try_from(to.session.0).unwrap_or(i64::MAX))
+        .bind(to.fence)
         .execute(&mut *self.tx)
         .await?;
-        Ok(moved.rows_affected() == 1)
+        Ok(())
     }
 
-    /// Remembers when the phone was first connected, or that there is none.
-    pub async fn set_linked_at(&mut self, connection: ConnectionId, at: Option<Timestamp>) -> Result<(), StoreError> {
-        sqlx::query("UPDATE cursors SET linked_at = $3 WHERE company_id = $1 AND connection_id = $2")
+    /// The last event that clients were told of, for each of the company's connections.
+    pub async fn positions(&mut self) -> Result<Vec<(ConnectionId, Offset)>, StoreError> {
+        let rows: Vec<(Uuid, String)> = sqlx::query_as("SELECT connection_id, told FROM cursors WHERE company_id = $1")
             .bind(&self.company)
-            .bind(connection.0)
-            .bind(at.map(ToSqlx::to_sqlx))
-            .execute(&mut *self.tx)
+            .fetch_all(&mut *self.tx)
             .await?;
-        Ok(())
+        let position = |(id, told): (Uuid, String)| (ConnectionId(id), told.parse().unwrap_or(Offset::START));
+        Ok(rows.into_iter().map(position).collect())
     }
 }

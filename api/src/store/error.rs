@@ -1,10 +1,11 @@
 //! How the database can fail, classified by what may help.
 
-/// Classes of SQLSTATE that tell of a server that cannot work now: connection (08), resources (53), operator
-/// intervention such as a shutdown or a statement's time-out (57), and serialisation or deadlock (40).
-const PASSING: [&str; 4] = ["08", "53", "57", "40"];
+/// Beginnings of SQLSTATE that tell of a server that cannot work now: connection (08), resources (53), operator
+/// intervention such as a shutdown or a statement's time-out (57), serialisation or deadlock (40), and a transaction that
+/// was ended because it paused (25P03).
+const PASSING: [&str; 5] = ["08", "53", "57", "40", "25P03"];
 
-/// Classes of SQLSTATE that tell of a value: bad data (22) and broken constraints (23).
+/// Beginnings of SQLSTATE that tell of a value: bad data (22) and broken constraints (23).
 const OF_VALUES: [&str; 2] = ["22", "23"];
 
 /// A failed exchange with the database.
@@ -30,11 +31,17 @@ impl From<sqlx::Error> for StoreError {
             }
             // A value that has no form in PostgreSQL, such as a time too far off.
             E::Encode(_) => Self::Refused(error),
-            E::Database(refusal) => match refusal.code().as_deref().and_then(|code| code.get(..2)) {
-                Some(class) if PASSING.contains(&class) => Self::Away(error),
-                Some(class) if OF_VALUES.contains(&class) => Self::Refused(error),
-                _ => Self::Fault(error),
-            },
+            E::Database(refusal) => {
+                let code = refusal.code().unwrap_or_default();
+                let begins_with_one = |of: &[&str]| of.iter().any(|beginning| code.starts_with(beginning));
+                if begins_with_one(&PASSING) {
+                    Self::Away(error)
+                } else if begins_with_one(&OF_VALUES) {
+                    Self::Refused(error)
+                } else {
+                    Self::Fault(error)
+                }
+            }
             _ => Self::Fault(error),
         }
     }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod chats;
+mod clock;
 mod cross_tenant;
 mod cursors;
 mod dead_letters;
@@ -13,6 +14,7 @@ mod ids;
 mod log;
 mod messages;
 mod moment;
+mod replicas;
 mod schema;
 mod scope;
 
@@ -21,11 +23,12 @@ pub use chats::{ChatPage, ChatPosition, ChatRow, SeenChat};
 pub use cross_tenant::CrossTenantTx;
 pub use cursors::Cursor;
 pub use error::StoreError;
-pub use events::StoredEvent;
+pub use events::{StoredEvent, ToldEvent};
 pub use idempotency::{Claim, Fingerprint};
 pub use ids::{ChatKey, MessageKey};
 pub use log::{LogPosition, LogRow};
 pub use messages::{Acked, MessagePosition, MessageRow, Outgoing, Waiting};
+pub use replicas::ReplicaId;
 pub use schema::{SchemaError, migrate};
 pub use scope::TenantScope;
 
@@ -44,6 +47,10 @@ const ACQUIRE: Duration = Duration::from_secs(3);
 /// Longest run of one statement. Pages and batches take milliseconds; ten seconds is a database in trouble.
 const STATEMENT: &str = "10s";
 
+/// Longest pause between two statements of a transaction. Within one nothing is waited for but PostgreSQL; whoever
+/// pauses this long was stopped or cut off, and must not keep its locks from the replica that takes its work over.
+const IDLE: &str = "4s";
+
 /// The database. Gives transactions of one company, or over all of them, and nothing else.
 #[derive(Clone, Debug)]
 pub struct Store(PgPool);
@@ -52,7 +59,9 @@ impl Store {
     /// Connects when first used, and again whenever a connection was lost.
     #[must_use]
     pub fn new(options: PgConnectOptions) -> Self {
-        let options = options.application_name("whatsapp-api").options([("statement_timeout", STATEMENT)]);
+        let options = options
+            .application_name("whatsapp-api")
+            .options([("statement_timeout", STATEMENT), ("idle_in_transaction_session_timeout", IDLE)]);
         Self(PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).connect_lazy_with(options))
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::description::{Ids, SOMEBODY, routes};
 use crate::http::Caller;
-use crate::schemathesis::Program;
+use crate::replica::Replica;
 use crate::session::incoming;
 use crate::world::{Company, World, token};
 
@@ -48,7 +48,7 @@ async fn every_request_that_would_change_something_is_recorded_with_how_it_went(
 #[tokio::test]
 async fn a_company_that_asks_too_much_is_told_when_to_go_on_and_others_are_served() {
     let world = World::start().await;
-    let program = Program::start(&world, &[("RATE_LIMIT", "10")]).await;
+    let program = Replica::start(&world, &[("RATE_LIMIT", "10")]).await;
     let of = |company: &str| Caller::new(&program.base, Some(token(company, 3600)));
     let (loops, other) = (of("acme"), of("globex"));
     let mut refused = None;

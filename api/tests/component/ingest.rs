@@ -4,6 +4,7 @@ use harness::eventually;
 use relay::{Ack, CommandAction, Event, Message, Offset, SessionState, StateChange};
 use serde_json::{Value, json};
 
+use crate::replica::Replica;
 use crate::session::{chat, incoming};
 use crate::world::{Company, SOON, World};
 
@@ -212,6 +213,51 @@ async fn two_replicas_store_and_tell_each_event_once() {
     })
     .await;
     assert_eq!((world.count("events", id).await, world.count("dead_letters", id).await), (61, 0));
+}
+
+/// What a broken, an overtaken or a hostile pod writes. The stream goes on, people can look at what it was, and a metric
+/// says that there is something to look at.
+#[tokio::test]
+async fn what_does_not_belong_into_a_stream_is_put_aside_with_its_reason() {
+    let mut world = World::without_api().await;
+    let replica = Replica::start(&world, &[]).await;
+    world.base.clone_from(&replica.base);
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    let envelope = |more: Value| {
+        let mut envelope = json!({
+            "v": 1, "kind": "chat", "at": "2026-11-23T10:00:00Z", "fence": session.fence,
+            "body": {"id": ANA, "name": "Eve", "unread": 1},
+        });
+        envelope.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        envelope.to_string()
+    };
+    let wrong = [
+        ("not an envelope", "{\"v\":1".to_owned()),
+        ("newer than this reader", envelope(json!({"v": 2}))),
+        ("kind \"chat\"", envelope(json!({"body": {"id": "nobody"}}))),
+        ("too large", "x".repeat(600 * 1024)),
+        ("an event of connection", envelope(json!({"connection": runtime::ambient::new_id()}))),
+        ("is older than", envelope(json!({"fence": 0}))),
+    ];
+    for (_, text) in &wrong {
+        session.append_raw(text).await;
+    }
+    session.append(&Event::Message(incoming(ANA, "3A01", "after", 3))).await;
+    let chat = acme.only_chat(id).await;
+    assert_eq!((&chat["name"], &chat["lastMessage"]["text"]), (&json!("Ana"), &json!("after")));
+    let letters: Vec<(String, i32)> =
+        sqlx::query_as("SELECT error, length(raw) FROM dead_letters WHERE connection_id = $1 ORDER BY ms, seq")
+            .bind(id.0)
+            .fetch_all(&world.database)
+            .await
+            .unwrap();
+    assert_eq!(letters.len(), wrong.len(), "{letters:?}");
+    for ((reason, _), (error, length)) in wrong.iter().zip(&letters) {
+        assert!(error.contains(reason), "{error} instead of {reason}");
+        assert!((1..=64 * 1024).contains(length), "{length} characters are kept");
+    }
+    assert!((replica.metric("whatsapp_api_dead_letters_total").await - 6.0).abs() < 0.1);
 }
 
 /// What would be lost: the answer to "why was our account offline last night?".

@@ -1,14 +1,13 @@
 //! The program itself. What would be lost: an operator who cannot start it, and is not told why.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
-use harness::{ControlPlane, eventually};
 use runtime::metrics::undeclared;
 use serde_json::json;
 
-use crate::http::Caller;
+use crate::replica::Replica;
 use crate::socket::Socket;
-use crate::world::{SECRET, SOON, World, token};
+use crate::world::{World, token};
 
 fn api(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_api"))
@@ -41,41 +40,15 @@ async fn migrating_twice_is_as_good_as_once() {
 /// An update of the deployment: the old replica must let go of its clients, who wait in long polls and sockets, in time.
 #[tokio::test]
 async fn asked_to_end_it_ends_its_sockets_and_then_itself() {
-    let world = World::start().await;
-    // Not ports that the kernel gives to outgoing connections: one of those can be taken before the program binds it.
-    let port = harness::free_block();
-    let admin = port + 1;
-    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_api"))
-        .kill_on_drop(true)
-        .env_clear()
-        .env("DATABASE_URL", &world.database_url)
-        .env("REDIS_URL", world.redis.url())
-        .env("JWT_SECRET", SECRET)
-        .env("PORT", port.to_string())
-        .env("ADMIN_ADDRESS", format!("127.0.0.1:{admin}"))
-        .env("KUBECONFIG", ControlPlane::shared().await.kubeconfig())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    eventually(SOON, "the program to be ready", async || {
-        let caller = Caller::new(&format!("http://127.0.0.1:{admin}"), None);
-        let answer = caller.try_send("GET", "/ready", &[], "").await.map_err(|error| format!("{error:?}"))?;
-        if answer.status.is_success() { Ok(()) } else { Err(answer.text()) }
-    })
-    .await;
-    let base = format!("http://127.0.0.1:{port}");
-    let mut socket = Socket::connect(&base, json!({"token": token("acme", 60)})).await.unwrap();
-    let metrics = Caller::new(&format!("http://127.0.0.1:{admin}"), None).get("/metrics").await.text();
-    assert!(metrics.contains("whatsapp_api_http_requests_total{"), "{metrics}");
-    assert_eq!(undeclared(api::METRICS, &metrics), Vec::<String>::new());
+    let world = World::without_api().await;
+    // Long enough that the poll arrives before the listener closes; without it the race between both decides.
+    let mut replica = Replica::start(&world, &[("DRAIN_SECONDS", "2")]).await;
+    let mut socket = Socket::connect(&replica.base, json!({"token": token("acme", 60)})).await.unwrap();
+    assert!(replica.metric("whatsapp_api_http_requests_total").await > 0.0);
+    assert_eq!(undeclared(api::METRICS, &replica.metrics().await), Vec::<String>::new());
 
     // The poll is on its way when the signal comes.
-    let signal = async { Command::new("kill").arg(program.id().unwrap().to_string()).status().unwrap() };
-    tokio::join!(socket.ended(), signal);
-    let status = eventually(SOON, "the program to end", async || match program.try_wait().unwrap() {
-        Some(status) => Ok(status),
-        None => Err("it runs"),
-    })
-    .await;
+    tokio::join!(socket.closed(), async { replica.signal("TERM") });
+    let status = replica.ended().await;
     assert!(status.success(), "{status}");
 }

@@ -3,8 +3,8 @@
 use harness::eventually;
 use jiff::{SignedDuration, Timestamp};
 use relay::{
-    Acquired, Chat, ChatId, Command, CommandAction, ConnectionId, Endpoint, EngineVersions, Event, Lease, LinkCode,
-    LinkKind, Message, Names, Offset, Outcome, Redis, SessionRelay, SessionState, SessionStatus, StateChange,
+    Acquired, Chat, ChatId, Command, CommandAction, ConnectionId, Endpoint, EngineVersions, Event, Fence, Lease,
+    LinkCode, LinkKind, Message, Names, Offset, Outcome, Redis, SessionRelay, SessionState, SessionStatus, StateChange,
 };
 use runtime::ambient;
 
@@ -13,6 +13,7 @@ use crate::world::SOON;
 pub struct Session {
     pub relay: SessionRelay,
     pub redis: Redis,
+    pub fence: Fence,
     names: Names,
     sequence: u64,
 }
@@ -24,7 +25,7 @@ impl Session {
             panic!("the lease is taken");
         };
         let relay = SessionRelay::new(redis.clone(), connection, &lease);
-        Self { relay, redis, names: Names(connection), sequence: 0 }
+        Self { relay, redis, fence: lease.fence, names: Names(connection), sequence: 0 }
     }
 
     pub async fn say(&mut self, state: SessionState) {
@@ -59,6 +60,14 @@ impl Session {
         let expires_at = now + SignedDuration::from_secs(20);
         let code = LinkCode { kind: LinkKind::Qr, code: code.to_owned(), attempt: 1, expires_at };
         self.relay.set_link(Some(&code), now).await.unwrap();
+    }
+
+    /// Waits until its own connection to a Redis that was away works again.
+    pub async fn has_redis_again(&mut self) {
+        eventually(SOON, "the session's connection to Redis", async || {
+            redis::cmd("PING").query_async::<String>(&mut self.redis).await.map_err(|error| error.to_string())
+        })
+        .await;
     }
 
     /// An entry as no session of ours writes it.

@@ -49,10 +49,19 @@ impl Socket {
 
     /// Emits `join-company` and gives the acknowledgement.
     pub async fn join(&mut self, company: &str) -> Value {
-        self.send(&format!("420{}", json!(["join-company", company]))).await;
-        let ack = self.packet().await.expect("an acknowledgement");
-        let ack: Value = serde_json::from_str(ack.strip_prefix("430").expect("an acknowledgement")).unwrap();
-        ack[0].clone()
+        self.try_join(company).await.expect("an acknowledgement")
+    }
+
+    /// The same, where the server may close instead.
+    pub async fn try_join(&mut self, company: &str) -> Result<Value, String> {
+        let asked = self.try_send(&format!("420{}", json!(["join-company", company]))).await;
+        let asked = asked.map_err(|error| error.to_string())?;
+        if asked.text() != "ok" {
+            return Err(asked.text());
+        }
+        let ack = self.packet().await?;
+        let ack: Value = serde_json::from_str(ack.strip_prefix("430").ok_or(&ack)?).unwrap();
+        Ok(ack[0].clone())
     }
 
     /// The argument of the next event of that name; others are passed over.

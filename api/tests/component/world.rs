@@ -56,38 +56,61 @@ impl Drop for World {
 
 impl World {
     pub async fn start() -> Self {
-        let (database, url) = database().await;
-        api::migrate(&PgConnectOptions::from_str(&url).unwrap()).await.unwrap();
-        let world = Self::start_on(database, url).await;
-        ready(&world.health).await;
+        let world = Self::without_api().await;
+        world.with_api(|_| {}).await
+    }
+
+    /// Everything that an API needs, and none. The schema is there.
+    pub async fn without_api() -> Self {
+        let world = Self::without_schema().await;
+        api::migrate(&PgConnectOptions::from_str(&world.database_url).unwrap()).await.unwrap();
         world
     }
 
     pub async fn start_without_schema() -> Self {
-        let (database, url) = database().await;
-        Self::start_on(database, url).await
+        Self::without_schema().await.begin(|_| {}).await
     }
 
-    async fn start_on(database: PgPool, database_url: String) -> Self {
+    /// With an API of this process that is ready, and differs in some settings.
+    pub async fn with_api(self, change: impl FnOnce(&mut Settings)) -> Self {
+        let world = self.begin(change).await;
+        ready(&world.health).await;
+        world
+    }
+
+    async fn without_schema() -> Self {
+        let (database, database_url) = database(Postgres::shared().await).await;
+        Self::on(database, database_url).await
+    }
+
+    /// On that server of PostgreSQL, and with no API.
+    pub async fn on_postgres(postgres: &Postgres) -> Self {
+        let (database, database_url) = database(postgres).await;
+        api::migrate(&PgConnectOptions::from_str(&database_url).unwrap()).await.unwrap();
+        Self::on(database, database_url).await
+    }
+
+    async fn on(database: PgPool, database_url: String) -> Self {
         let control_plane = ControlPlane::shared().await;
         let cluster = control_plane.client().await;
         control_plane.install(&cluster, &WhatsAppConnection::crd()).await;
         let (redis, health, shutdown) = (Redis::start().await, Health::default(), Shutdown::default());
-        let settings = settings(&database_url, &redis);
-        let address = start(settings, cluster.clone(), &health, &shutdown).await.unwrap();
-        Self { redis, cluster, database, database_url, base: format!("http://{address}"), health, shutdown }
+        Self { redis, cluster, database, database_url, base: String::new(), health, shutdown }
+    }
+
+    async fn begin(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings(&self.database_url, &self.redis);
+        change(&mut settings);
+        let address = start(settings, self.cluster.clone(), &self.health, &self.shutdown).await.unwrap();
+        self.base = format!("http://{address}");
+        self
     }
 
     /// Everything but the API, which a test starts as a program that serves there.
     pub async fn around(base: &str) -> Self {
-        let (database, database_url) = database().await;
-        api::migrate(&PgConnectOptions::from_str(&database_url).unwrap()).await.unwrap();
-        let control_plane = ControlPlane::shared().await;
-        let cluster = control_plane.client().await;
-        control_plane.install(&cluster, &WhatsAppConnection::crd()).await;
-        let (redis, base) = (Redis::start().await, base.to_owned());
-        let (health, shutdown) = (Health::default(), Shutdown::default());
-        Self { redis, cluster, database, database_url, base, health, shutdown }
+        let mut world = Self::without_api().await;
+        base.clone_into(&mut world.base);
+        world
     }
 
     /// One more API on the same database and the same Redis. It ends with this world.
@@ -128,7 +151,7 @@ impl World {
     /// A socket in its company's room.
     pub async fn socket(&self, company: &Company) -> Socket {
         let mut socket = Socket::connect(&self.base, json!({"token": token(&company.id, 3600)})).await.unwrap();
-        assert_eq!(socket.join(&company.id).await, json!({"joined": true}));
+        assert_eq!(socket.join(&company.id).await["joined"], true);
         socket
     }
 
@@ -205,6 +228,7 @@ fn settings(database_url: &str, redis: &Redis) -> Settings {
         origins: vec![FRONTEND.parse().unwrap()],
         address: "127.0.0.1:0".parse().unwrap(),
         admin_address: "127.0.0.1:0".parse().unwrap(),
+        drain: Duration::ZERO,
         log_format: LogFormat::Text,
         collector: None,
     }
@@ -219,8 +243,8 @@ async fn ready(health: &Health) {
 }
 
 /// A new database whose owner is no superuser, as in production: a superuser is not held by row-level security.
-async fn database() -> (PgPool, String) {
-    let superuser = Postgres::shared().await.database().await;
+async fn database(postgres: &Postgres) -> (PgPool, String) {
+    let superuser = postgres.database().await;
     let options = PgConnectOptions::from_str(&superuser).unwrap();
     let (name, host, port) = (options.get_database().unwrap(), options.get_host(), options.get_port());
     let pool = PgPoolOptions::new().max_connections(2).connect(&superuser).await.unwrap();

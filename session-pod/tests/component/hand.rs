@@ -19,10 +19,11 @@ impl Hand {
         let file = world.volume().join("profile/DevToolsActivePort");
         let file = std::fs::read_to_string(file).expect("the browser says where it listens");
         let (port, path) = file.split_once('\n').expect("two lines");
-        let (mut browser, mut handler) =
+        let (browser, mut handler) =
             Browser::connect(format!("ws://127.0.0.1:{port}{}", path.trim())).await.expect("connects");
         let handler = tokio::spawn(async move { while handler.next().await.is_some() {} });
-        browser.fetch_targets().await.expect("targets");
+        // The browser tells its targets by itself. To ask as well would attach to each a second time, and the session that
+        // a page was given first would be another's.
         let page = eventually(SHORT, "WhatsApp's page", async || {
             for page in browser.pages().await.map_err(|error| error.to_string())? {
                 if page.url().await.ok().flatten().is_some_and(|url| url.starts_with("https://web.whatsapp.com")) {

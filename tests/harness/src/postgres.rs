@@ -27,9 +27,11 @@ static SHARED: OnceCell<Postgres> = OnceCell::const_new();
 /// A running PostgreSQL; it ends when dropped, a shared one with the test process.
 pub struct Postgres {
     programs: PathBuf,
+    user: Option<&'static str>,
+    directory: PathBuf,
     port: u16,
     databases: AtomicU32,
-    _server: Server,
+    server: Option<Server>,
 }
 
 impl Postgres {
@@ -51,7 +53,33 @@ impl Postgres {
         let user = is_root().await.then_some(USER);
         let directory = data_directory(&programs, user).await.expect("a data directory");
         let port = ports::free_block();
-        let program = |name: &str| programs.join(name).display().to_string();
+        let databases = AtomicU32::new(0);
+        let mut postgres = Self { programs, user, directory, port, databases, server: None };
+        postgres.resume().await;
+        postgres
+    }
+
+    /// Ends it at once, whoever is connected, and keeps its data: nobody listens on the port until [`Postgres::resume`].
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[expect(clippy::expect_used, reason = "a test that cannot take its server away has failed")]
+    pub async fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await.expect("postgres ends");
+        }
+    }
+
+    /// Starts it again, with its data.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[expect(clippy::expect_used, reason = "a test without its server has failed")]
+    pub async fn resume(&mut self) {
+        if self.server.is_some() {
+            return;
+        }
+        let program = |name: &str| self.programs.join(name).display().to_string();
         // Nothing here is to survive a crash; small buffers, since several servers may run side by side.
         let settings = [
             "listen_addresses=127.0.0.1",
@@ -62,15 +90,17 @@ impl Postgres {
             "synchronous_commit=off",
             "full_page_writes=off",
         ];
-        let mut command = vec![program("postgres"), "-D".to_owned(), directory.join("data").display().to_string()];
-        command.extend(["-p".to_owned(), port.to_string()]);
+        let mut command = vec![program("postgres"), "-D".to_owned(), self.directory.join("data").display().to_string()];
+        command.extend(["-p".to_owned(), self.port.to_string()]);
         command.extend(settings.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
-        // QUIT: it ends at once, whoever is connected, and still frees its shared memory.
-        let recipe = Recipe { directory: &directory, user, signal: "QUIT", command, environment: Vec::new() };
+        // INT: it ends at once, whoever is connected, with everything on disk, and frees its shared memory.
+        let recipe =
+            Recipe { directory: &self.directory, user: self.user, signal: "INT", command, environment: Vec::new() };
         let mut server = Server::start(recipe).expect("postgres starts");
-        let is_ready = programs.join("pg_isready");
-        server.ready(async || run(&is_ready, ["-q", "-h", "127.0.0.1", "-p", &port.to_string()]).await).await;
-        Self { programs, port, databases: AtomicU32::new(0), _server: server }
+        let is_ready = self.programs.join("pg_isready");
+        let port = self.port.to_string();
+        server.ready(async || run(&is_ready, ["-q", "-h", "127.0.0.1", "-p", &port]).await).await;
+        self.server = Some(server);
     }
 
     /// The URL of a new, empty database.
@@ -84,6 +114,16 @@ impl Postgres {
         let arguments = ["-h", "127.0.0.1", "-p", &port, "-U", USER, &name];
         run(self.programs.join("createdb"), arguments).await.expect("createdb");
         format!("postgres://{USER}@127.0.0.1:{}/{name}", self.port)
+    }
+}
+
+/// While it runs the guard of the server deletes the directory; while it is stopped nobody else would.
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if self.server.is_none() {
+            // A directory that is left in /tmp fails no test.
+            let _ = fs::remove_dir_all(&self.directory);
+        }
     }
 }
 

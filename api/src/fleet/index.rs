@@ -54,14 +54,14 @@ pub enum Change {
 
 /// The connections and the companies' namespaces.
 #[derive(Debug, Default)]
-pub struct Census {
+pub struct Index {
     namespaces: BTreeMap<String, CompanyId>,
     resources: HashMap<ConnectionId, Arc<WhatsAppConnection>>,
     listed_namespaces: Option<BTreeMap<String, CompanyId>>,
     listed_resources: Option<HashMap<ConnectionId, Arc<WhatsAppConnection>>>,
 }
 
-impl Census {
+impl Index {
     /// The connection of that id.
     #[must_use]
     pub fn connection(&self, id: ConnectionId) -> Option<Known> {
@@ -213,46 +213,46 @@ mod tests {
 
     #[test]
     fn a_connection_that_names_another_company_than_its_namespace_is_nobodys() {
-        let mut census = Census::default();
-        census.namespace(Event::Apply(namespace("company-acme", "acme")));
-        census.resource(Event::Apply(resource("company-acme", "globex", &json!({}))));
-        assert_eq!(census.connection(id()), None);
-        assert!(census.exists(id()));
-        assert!(census.of_company(&"globex".parse().expect("valid")).is_empty());
+        let mut index = Index::default();
+        index.namespace(Event::Apply(namespace("company-acme", "acme")));
+        index.resource(Event::Apply(resource("company-acme", "globex", &json!({}))));
+        assert_eq!(index.connection(id()), None);
+        assert!(index.exists(id()));
+        assert!(index.of_company(&"globex".parse().expect("valid")).is_empty());
     }
 
     #[test]
     fn it_does_not_matter_which_watch_is_first() {
-        let mut census = Census::default();
-        census.resource(Event::Apply(resource("company-acme", "acme", &json!({}))));
-        assert_eq!(census.connection(id()), None);
-        census.namespace(Event::Apply(namespace("company-acme", "acme")));
-        assert_eq!(census.all(), [id()]);
-        census.namespace(Event::Delete(namespace("company-acme", "acme")));
-        assert_eq!(census.connection(id()), None);
+        let mut index = Index::default();
+        index.resource(Event::Apply(resource("company-acme", "acme", &json!({}))));
+        assert_eq!(index.connection(id()), None);
+        index.namespace(Event::Apply(namespace("company-acme", "acme")));
+        assert_eq!(index.all(), [id()]);
+        index.namespace(Event::Delete(namespace("company-acme", "acme")));
+        assert_eq!(index.connection(id()), None);
     }
 
     #[test]
     fn suspending_is_told_and_a_status_is_not() {
-        let mut census = Census::default();
-        census.namespace(Event::Apply(namespace("company-acme", "acme")));
+        let mut index = Index::default();
+        index.namespace(Event::Apply(namespace("company-acme", "acme")));
         let running = || resource("company-acme", "acme", &json!({"state": "Running"}));
-        assert!(matches!(census.resource(Event::Apply(running()))[..], [Change::Wanted(_)]));
-        assert!(census.resource(Event::Apply(running())).is_empty());
+        assert!(matches!(index.resource(Event::Apply(running()))[..], [Change::Wanted(_)]));
+        assert!(index.resource(Event::Apply(running())).is_empty());
         let suspended = resource("company-acme", "acme", &json!({"state": "Suspended"}));
-        assert!(matches!(&census.resource(Event::Apply(suspended))[..], [Change::Wanted(known)] if !known.wanted()));
+        assert!(matches!(&index.resource(Event::Apply(suspended))[..], [Change::Wanted(known)] if !known.wanted()));
     }
 
     #[test]
     fn what_was_deleted_while_nobody_watched_is_told() {
-        let mut census = Census::default();
-        census.namespace(Event::Apply(namespace("company-acme", "acme")));
-        census.resource(Event::Init);
-        census.resource(Event::InitApply(resource("company-acme", "acme", &json!({}))));
-        assert!(census.resource(Event::InitDone).is_empty(), "the first list is no news");
-        census.resource(Event::Init);
-        assert!(census.exists(id()), "the old list counts until the new one is whole");
-        assert!(matches!(census.resource(Event::InitDone)[..], [Change::Deleted(_)]));
-        assert!(!census.exists(id()));
+        let mut index = Index::default();
+        index.namespace(Event::Apply(namespace("company-acme", "acme")));
+        index.resource(Event::Init);
+        index.resource(Event::InitApply(resource("company-acme", "acme", &json!({}))));
+        assert!(index.resource(Event::InitDone).is_empty(), "the first list is no news");
+        index.resource(Event::Init);
+        assert!(index.exists(id()), "the old list counts until the new one is whole");
+        assert!(matches!(index.resource(Event::InitDone)[..], [Change::Deleted(_)]));
+        assert!(!index.exists(id()));
     }
 }
