@@ -51,12 +51,8 @@ lint: deps ## formats, lints, dependencies, types
 	cd session-pod/page && npm run --silent check && npm run --silent build
 
 generate: ## write anew what is generated: CRDs, the description of the API, tables in docs/, what the charts render
-	UPDATE_GOLDEN=1 cargo test --quiet --locked -p crds --test golden
-	UPDATE_GOLDEN=1 cargo test --quiet --locked -p session-pod --lib table
-	UPDATE_GOLDEN=1 cargo test --quiet --locked -p api --lib description_in_the_tree
+	UPDATE_GOLDEN=1 cargo test --workspace --locked --quiet --lib --test golden --test reference
 	charts/goldens update
-	UPDATE_GOLDEN=1 cargo test --quiet --locked -p reference
-	for crate in operator session-pod api; do UPDATE_GOLDEN=1 cargo test --quiet --locked -p $$crate --lib metrics_reference || exit; done
 
 format: ## format all Rust
 	cargo fmt --all

@@ -12,7 +12,7 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/sessi
 const INTRODUCTION: &str = "\
 # The states of a session
 
-Generated from `session-pod/src/session.rs`; a test compares. To write it anew: `UPDATE_GOLDEN=1 cargo test -p session-pod table`.
+Generated from `session-pod/src/session.rs`; a test compares. `make generate` writes it anew.
 
 A session opens the page with what it remembers of the link: none yet (codes are shown), linked, or removed (no code is
 shown until somebody asks). The table shows a QR session with a ready page and the link that is usual in each state.
