@@ -3,9 +3,11 @@
 
 use crds::{ConditionType, Reason, WhatsAppConnection, WhatsAppConnectionStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 use kube::runtime::events::{Event, EventType};
+use relay::CompanyId;
 
 use crate::connection::plan::DeleteReason;
 use crate::connection::validate::ValidConnection;
@@ -132,6 +134,20 @@ pub async fn forced(connection: &ValidConnection, context: &Context) {
 pub async fn put_back(connection: &ValidConnection, what: &str, context: &Context) {
     tracing::warn!(what, connection = %connection.id, company = %connection.company, "put back");
     publish(&about(connection), EventType::Warning, "PutBack", "PutBack", format!("Put back: {what}."), context).await;
+}
+
+/// Tells that a company's network policy, which somebody had changed or deleted, stands again.
+pub async fn policy_put_back(namespace: &str, company: &CompanyId, name: &str, context: &Context) {
+    tracing::warn!(namespace, %company, "network policy put back");
+    let about = ObjectReference {
+        api_version: Some(NetworkPolicy::api_version(&()).into_owned()),
+        kind: Some(NetworkPolicy::kind(&()).into_owned()),
+        name: Some(name.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        ..ObjectReference::default()
+    };
+    let note = "Put back: the rules that every session of this company runs behind.".to_owned();
+    publish(&about, EventType::Warning, "PutBack", "PutBack", note, context).await;
 }
 
 fn about(connection: &ValidConnection) -> ObjectReference {

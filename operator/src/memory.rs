@@ -21,6 +21,8 @@ pub struct Memory {
     pub failures: Ledger,
     /// Refusals by the API server lately that only somebody else can lift.
     pub refusals: Ledger,
+    /// Refusals of larger volumes lately.
+    pub growths: Ledger,
     /// The generation that was looked at last.
     pub generations: Generations,
     /// Status writes.
@@ -38,8 +40,8 @@ pub struct Memory {
 impl Memory {
     /// Forgets a connection that is gone.
     pub fn forget(&self, id: &ConnectionId) {
-        let Self { attempts, failures, refusals, generations, reports, pods, claims, endings, checks } = self;
-        for ledger in [attempts, failures, refusals] {
+        let Self { attempts, failures, refusals, growths, generations, reports, pods, claims, endings, checks } = self;
+        for ledger in [attempts, failures, refusals, growths] {
             ledger.forget(id);
         }
         generations.forget(id);

@@ -11,6 +11,7 @@ use harness::eventually;
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt};
 use relay::SessionState;
@@ -84,6 +85,47 @@ async fn hands() {
         a_volume_that_held_a_link_is_not_replaced_until_somebody_gives_it_up(&stage),
         the_pod_of_a_lost_node_is_replaced_only_when_asked_for_and_when_its_session_has_let_go(&stage),
     );
+    // After the others: meanwhile no pod is made.
+    the_network_policy_is_put_back_and_nothing_runs_without_it(&stage).await;
+}
+
+async fn the_network_policy_is_put_back_and_nothing_runs_without_it(stage: &Stage) {
+    const NAME: &str = "whatsapp-sessions";
+    let stands = stage.api::<NetworkPolicy>().get(NAME).await.expect("is there").spec;
+    let put_back = async || {
+        eventually(SOON, "the policy", async || match stage.api::<NetworkPolicy>().get(NAME).await {
+            Ok(policy) if policy.spec == stands => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+    };
+    merge::<NetworkPolicy>(stage, NAME, json!({"spec": {"egress": [{}], "policyTypes": ["Ingress"]}})).await;
+    put_back().await;
+    told(stage, NAME, "PutBack").await;
+    remove::<NetworkPolicy>(stage, NAME).await;
+    put_back().await;
+
+    // Somebody else's of that name: it stays as it is, and no session runs behind it.
+    stage.api::<NetworkPolicy>().delete(NAME, &DeleteParams::default()).await.expect("is deleted");
+    let theirs = json!({"metadata": {"name": NAME}, "spec": {"podSelector": {"matchLabels": {"theirs": "x"}}}});
+    let theirs: NetworkPolicy = eventually(SOON, "theirs to be first", async || {
+        let object = serde_json::from_value(theirs.clone()).expect("valid");
+        let made = stage.api::<NetworkPolicy>().create(&PostParams::default(), &object).await;
+        if made.is_err() {
+            let _ = stage.api::<NetworkPolicy>().delete(NAME, &DeleteParams::default()).await;
+        }
+        made
+    })
+    .await;
+    stage.create("unprotected").await;
+    // Longer than its tries are apart.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let there: NetworkPolicy = stage.api().get(NAME).await.expect("is there");
+    assert_eq!(there.resource_version(), theirs.resource_version());
+    assert_eq!(stage.api::<Pod>().get_opt("unprotected").await.expect("answers"), None);
+    remove::<NetworkPolicy>(stage, NAME).await;
+    put_back().await;
+    stage.pod("unprotected").await;
 }
 
 async fn what_belongs_to_somebody_else_is_left_alone_and_said_until_it_is_gone(stage: &Stage) {

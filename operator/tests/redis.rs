@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt;
 use operator::rotation::Rotation;
 use relay::{Acquired, ConnectionId, Credentials, Endpoint, Lease, RelayError, SessionRelay, SessionState};
+use serde_json::json;
 
 use stage::{SOON, Stage, status};
 
@@ -30,8 +31,17 @@ async fn a_redis_that_lost_its_users_gets_them_back_before_a_session_has_to_give
     let pod = stage.pod("sales").await.uid().expect("has a UID");
     let mut session = stage.session(id, "sales", &pod).await;
     speaks(&mut session, SessionState::Connected, &pod).await.expect("is let in");
+    stage.ready("sales").await;
+    stage.condition("sales", "Ready", "True", "AsExpected").await;
 
     stage.redis.stop().await;
+    // A session that cannot relay is not ready, and that is told without Redis.
+    let unready = json!({
+        "phase": "Running", "conditions": [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "False"}],
+        "containerStatuses": [{"name": "session", "ready": false, "restartCount": 0, "image": "", "imageID": ""}],
+    });
+    stage.kubelet("sales", unready).await;
+    stage.condition("sales", "Ready", "False", "Starting").await;
     let users = stage.redis.directory().join("users.acl");
     fs::write(&users, "user default on nopass sanitize-payload ~* &* +@all\n").expect("is written");
     stage.redis.resume().await;

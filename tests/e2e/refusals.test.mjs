@@ -88,7 +88,7 @@ test('a request that cannot be meant is refused, naming the field', async () => 
     ['an id that is none', 'GET', `${connections}/1`, undefined, 422, 'id'],
     ['a chat id that is none', 'GET', '/whatsapp/chats/5511955550001@c.us/messages', undefined, 422, 'id'],
     ['a page that is too long', 'GET', `${connections}?limit=201`, undefined, 422, 'limit'],
-    ['a cursor that is none', 'GET', `${connections}?cursor=x`, undefined, 422, 'cursor'],
+    ['a cursor that is none', 'GET', `${connections}?cursor=x`, undefined, 400],
     ['a switch that is none', 'GET', `${connections}/${connection.id}/chats?groups=maybe`, undefined, 422, 'groups'],
     ['an unknown connection', 'GET', `${connections}/${UNKNOWN}`, undefined, 404],
     ['an unknown chat', 'POST', reply, { text: 'a' }, 404],

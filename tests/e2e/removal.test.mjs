@@ -4,13 +4,13 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Connection, fresh } from './lib/connection.mjs';
 import { eventually } from './lib/eventually.mjs';
-import { kubectl, list } from './lib/kubectl.mjs';
+import { kubectl, list, object } from './lib/kubectl.mjs';
 import { World } from './lib/world.mjs';
 
 /** The operator's sweep comes every minute. */
 const SWEEP_SECONDS = 100;
 
-let world, connection;
+let world, connection, replicas;
 
 const scale = (replicas) =>
   kubectl('scale', `deployment/${world.operatorName}`, '--namespace', world.namespace, `--replicas=${replicas}`);
@@ -18,11 +18,12 @@ const operators = () => list(world.namespace, 'pods', '--selector=app.kubernetes
 
 before(async () => {
   world = await World.open();
+  ({ replicas } = (await object(world.namespace, 'deployment', world.operatorName)).spec);
 });
 
 after(async () => {
   await connection?.delete();
-  if (world) await scale(1);
+  if (replicas) await scale(replicas);
   world?.close();
 });
 
@@ -37,6 +38,6 @@ test('deleted while the operator is down, it leaves no object, volume, Redis use
   await eventually('nothing of it in the cluster', 90, () => connection.remains(), (left) => left.length === 0);
   assert.notDeepEqual(await world.redisOf(connection.id), [], 'nobody was there to clear Redis');
 
-  await scale(1);
+  await scale(replicas);
   await eventually('nothing of it in Redis', SWEEP_SECONDS, () => world.redisOf(connection.id), (left) => left.length === 0);
 });

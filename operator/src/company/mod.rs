@@ -1,20 +1,23 @@
 //! What a company's namespace needs once, for all its sessions: a network policy. Made when the namespace is seen, put
-//! right when it differs.
+//! right when it differs. One of its name that is somebody else's is left alone; then no session runs there.
 
 mod policy;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, ResourceExt};
 use relay::CompanyId;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::connection::build::MANAGED_BY;
 use crate::context::Context;
+use crate::events;
 use crate::settings::SessionNetwork;
 
 /// Namespaces are put right this often, and those where it failed this often.
@@ -30,6 +33,7 @@ pub async fn keep(mut homes: mpsc::Receiver<(String, CompanyId)>, context: Arc<C
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut next_sweep = Instant::now() + SWEEP;
     let mut gained = Box::pin(context.leadership.gained());
+    let mut stood = HashSet::new();
     loop {
         let due: Vec<String> = tokio::select! {
             home = homes.recv() => match home {
@@ -49,44 +53,80 @@ pub async fn keep(mut homes: mpsc::Receiver<(String, CompanyId)>, context: Arc<C
         // A standby keeps away; it comes back to all of them when it leads.
         for namespace in due.into_iter().filter(|_| context.leadership.holds()) {
             let Some(home) = context.cluster.company(&namespace) else { continue };
-            if prepare(&context.client, &namespace, &home.id, &network).await {
+            if prepare(&namespace, &home.id, &network, stood.contains(&namespace), &context).await {
                 home.set_prepared();
+                stood.insert(namespace);
             }
         }
     }
 }
 
+/// Why the policy does not stand.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Kubernetes(#[from] kube::Error),
+    #[error("NetworkPolicy {0} exists and belongs to somebody else: no session runs here before it is gone")]
+    NotOwned(String),
+}
+
 /// Makes the namespace fit for session pods. False when that failed; whoever asked asks again soon.
-async fn prepare(client: &Client, namespace: &str, company: &CompanyId, network: &SessionNetwork) -> bool {
-    match tokio::time::timeout(CALL, ensure(client, namespace, company, network)).await {
-        Ok(Ok(())) => return true,
+async fn prepare(
+    namespace: &str,
+    company: &CompanyId,
+    network: &SessionNetwork,
+    stood: bool,
+    context: &Context,
+) -> bool {
+    match tokio::time::timeout(CALL, ensure(namespace, company, network, context)).await {
+        Ok(Ok(done)) => {
+            if done == Done::PutBack || (done == Done::Made && stood) {
+                events::policy_put_back(namespace, company, policy::NAME, context).await;
+            }
+            return true;
+        }
         Ok(Err(error)) => tracing::error!(%error, namespace, %company, "network policy was not put in place"),
         Err(_) => tracing::error!(namespace, %company, "network policy was not put in place in time"),
     }
     false
 }
 
+/// What had to be done.
+#[derive(Debug, PartialEq, Eq)]
+enum Done {
+    Nothing,
+    Made,
+    /// Its rules are others than an operator wrote.
+    PutBack,
+    /// Its rules are those of an operator with other settings.
+    Updated,
+}
+
 async fn ensure(
-    client: &Client,
     namespace: &str,
     company: &CompanyId,
     network: &SessionNetwork,
-) -> Result<(), kube::Error> {
-    let api: Api<NetworkPolicy> = Api::namespaced(client.clone(), namespace);
+    context: &Context,
+) -> Result<Done, Error> {
+    let api: Api<NetworkPolicy> = Api::namespaced(context.client.clone(), namespace);
     let wanted = policy::policy(namespace, company, network);
     let name = wanted.name_any();
-    match api.get_opt(&name).await? {
-        None => api.create(&PostParams::default(), &wanted).await.map(drop),
-        Some(there)
-            if there.annotations().get(policy::HASH) == wanted.annotations().get(policy::HASH)
-                && there.spec == wanted.spec =>
-        {
-            Ok(())
-        }
-        Some(_) => {
-            tracing::info!(namespace, %company, "network policy differs and is put right");
-            let parameters = PatchParams::apply("whatsapp-operator").force();
-            api.patch(&name, &parameters, &Patch::Apply(wanted)).await.map(drop)
-        }
+    let Some(there) = api.get_opt(&name).await? else {
+        api.create(&PostParams::default(), &wanted).await?;
+        return Ok(Done::Made);
+    };
+    // Either is enough: what somebody took off is put back.
+    let hash = there.annotations().get(policy::HASH);
+    if hash.is_none() && there.labels().get(MANAGED_BY.0).map(String::as_str) != Some(MANAGED_BY.1) {
+        return Err(Error::NotOwned(name));
     }
+    let same_settings = hash == wanted.annotations().get(policy::HASH);
+    let labelled = wanted.labels().iter().all(|(key, value)| there.labels().get(key) == Some(value));
+    if same_settings && labelled && there.spec == wanted.spec {
+        return Ok(Done::Nothing);
+    }
+    tracing::info!(namespace, %company, "network policy differs and is put right");
+    let parameters = PatchParams::apply("whatsapp-operator").force();
+    api.patch(&name, &parameters, &Patch::Apply(wanted)).await?;
+    Ok(if same_settings { Done::PutBack } else { Done::Updated })
 }

@@ -21,7 +21,7 @@ use crate::settings::SessionNetwork;
 pub const HASH: &str = "whatsapp-operator.dev/policy-hash";
 
 /// Name of the policy.
-const NAME: &str = "whatsapp-sessions";
+pub const NAME: &str = "whatsapp-sessions";
 
 /// The internet in two halves: the AWS network plug-in mishandles 0.0.0.0/0. Each with what is not the internet: private,
 /// shared (RFC 6598), loopback, link-local with the clouds' metadata, benchmarking, multicast and reserved.

@@ -17,7 +17,7 @@ use super::build::secret::Passwords;
 use super::build::{self, names};
 use super::error::Error;
 use super::ownership::{Ownership, ownership};
-use super::plan::{Action, Child, Plan};
+use super::plan::{Action, Child, DeleteReason, Plan};
 use super::validate::ValidConnection;
 use crate::context::Context;
 use crate::{events, metrics};
@@ -42,6 +42,10 @@ pub async fn apply(connection: &ValidConnection, plan: &Plan, context: &Context)
                 adopt::<PersistentVolumeClaim>(connection, &names::claim(&connection.name), context).await?;
             }
             Action::DeletePod { uid, why } => {
+                // The next pod could not be made: this one had better stay.
+                if matches!(why, DeleteReason::SpecChanged(_)) {
+                    proxy_secret(connection, context).await?;
+                }
                 delete_pod(connection, uid, None, context).await?;
                 events::deleting_pod(connection, *why, context).await;
             }
@@ -206,10 +210,20 @@ async fn allow(connection: &ValidConnection, passwords: &Passwords, context: &Co
 async fn grow(connection: &ValidConnection, size: &str, context: &Context) -> Result<(), Error> {
     let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), &connection.namespace);
     let patch = Patch::Merge(json!({"spec": {"resources": {"requests": {"storage": size}}}}));
-    let grown =
-        call("grow volume", api.patch(&names::claim(&connection.name), &PatchParams::default(), &patch)).await?;
+    let name = names::claim(&connection.name);
+    let grown = call("grow volume", api.patch(&name, &PatchParams::default(), &patch)).await.map_err(refused)?;
     context.memory.claims.keep(connection.id, Arc::new(grown));
     Ok(())
+}
+
+/// That the API server says no is final until somebody changes the class or the quota; no answer is not.
+fn refused(error: Error) -> Error {
+    match &error {
+        Error::Kubernetes { source, .. } if matches!(source.as_ref(), kube::Error::Api(status) if matches!(status.code, 403 | 422)) => {
+            Error::CannotGrow(Box::new(error))
+        }
+        _ => error,
+    }
 }
 
 async fn delete_pod(

@@ -43,6 +43,9 @@ pub enum Error {
     /// An object of an earlier connection of this name is on its way out.
     #[error("{0} of an earlier connection is still going")]
     Leftover(String),
+    /// The volume may not become larger: mostly a class that does not let volumes grow.
+    #[error("{0}")]
+    CannotGrow(Box<Self>),
     /// The Secret with the connection's proxy is not there, or not complete.
     #[error("secret {0} with key `url` is not there")]
     ProxySecretMissing(String),
@@ -70,6 +73,7 @@ impl Error {
         match self {
             Self::NotOwned(_) => Class::Blocked(Reason::NotOwned),
             Self::ProxySecretMissing(_) => Class::Blocked(Reason::ProxySecretMissing),
+            Self::CannotGrow(_) => Class::Blocked(Reason::InvalidSpec),
             Self::Kubernetes { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) => refused(status),
                 _ => Class::Transient,
@@ -94,6 +98,7 @@ impl Error {
         "redis",
         "invalid_id",
         "not_owned",
+        "cannot_grow",
         "proxy_secret_missing",
         "encode",
         "empty_secret",
@@ -111,6 +116,7 @@ impl Error {
             Self::Relay(_) => "redis",
             Self::Id(_) => "invalid_id",
             Self::NotOwned(_) => "not_owned",
+            Self::CannotGrow(_) => "cannot_grow",
             Self::ProxySecretMissing(_) => "proxy_secret_missing",
             Self::Encode(_) => "encode",
             Self::EmptySecret(_) => "empty_secret",
@@ -122,10 +128,6 @@ fn refused(status: &Status) -> Class {
     // The API server tells a quota apart from other refusals only by its words.
     if status.code == 403 && status.message.contains("exceeded quota") {
         return Class::Blocked(Reason::QuotaExceeded);
-    }
-    // A StorageClass that does not let volumes grow.
-    if status.code == 403 && status.message.contains("resize") {
-        return Class::Blocked(Reason::InvalidSpec);
     }
     if matches!(status.code, 400 | 422) || (status.code == 403 && status.message.contains("violates PodSecurity")) {
         return Class::Blocked(Reason::InvalidSpec);

@@ -38,8 +38,9 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
     let id = connection.uid().unwrap_or_default().parse()?;
     if memory.generations.edited(id, connection.metadata.generation.unwrap_or_default()) {
         // Whatever was refused, something else is asked for now.
-        memory.refusals.forget(&id);
-        memory.attempts.forget(&id);
+        for ledger in [&memory.refusals, &memory.growths, &memory.attempts] {
+            ledger.forget(&id);
+        }
         memory.reports.edited(id);
     }
     let before = memory.reports.standing(id, connection);
@@ -47,7 +48,8 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
     seen.lease = observe::lease(connection, &seen, context).await;
     let valid = validate::validate(connection, &seen);
     let now = runtime::ambient::now();
-    let tried = Tried { starts: memory.attempts.of(&id), refusals: memory.refusals.of(&id) };
+    let tried =
+        Tried { starts: memory.attempts.of(&id), refusals: memory.refusals.of(&id), growths: memory.growths.of(&id) };
     let plan = plan::plan(valid.as_ref(), &seen, &tried, now);
     let applied = match &valid {
         Ok(valid) => apply::apply(valid, &plan, context).instrument(span(connection, &plan)).await,
@@ -58,8 +60,8 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
     seen.pod = memory.pods.newest(id, seen.pod);
     seen.claim = memory.claims.newest(id, seen.claim);
     seen.storage_class = observe::storage_class(&seen, context).await;
-    // Without Redis pods are still made and ended, but nothing new can be told of the session: what stands in the status
-    // goes on standing.
+    // Without Redis pods are still made and ended, and what is wrong with them is told. Of the session of a pod that is ready
+    // nothing new is known: what stands in its status goes on standing.
     seen.session = observe::session(&seen, context).await?;
     let hindrance = match (&valid, &applied) {
         (Err(invalid), _) => Hindrance::Invalid(invalid),
@@ -80,13 +82,16 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
 
 /// A refusal that only somebody else can lift is not asked for again and again.
 fn remember(id: relay::ConnectionId, plan: &plan::Plan, applied: &Result<(), Error>, context: &Context) {
-    match applied.as_ref().map_err(Error::class) {
-        Err(Class::Blocked(_)) => {
-            let (now, jitter) = (runtime::ambient::now(), runtime::ambient::random_fraction());
-            context.memory.refusals.another(id, now, jitter);
+    let (memory, now, jitter) = (&context.memory, runtime::ambient::now(), runtime::ambient::random_fraction());
+    match applied {
+        Err(Error::CannotGrow(_)) => _ = memory.growths.another(id, now, jitter),
+        Err(error) if matches!(error.class(), Class::Blocked(_)) => _ = memory.refusals.another(id, now, jitter),
+        // Nothing was held back and everything was taken.
+        Ok(()) if !plan.actions.is_empty() && plan.again_after.is_none() => {
+            memory.refusals.forget(&id);
+            memory.growths.forget(&id);
         }
-        Ok(()) if !plan.actions.is_empty() => context.memory.refusals.forget(&id),
-        Ok(()) | Err(Class::Transient) => {}
+        Ok(()) | Err(_) => {}
     }
 }
 

@@ -120,9 +120,10 @@ impl Observed {
     }
 }
 
-/// The newest word of the session. Without a pod there is nothing that it could still be true of.
+/// The newest word of the session. Of a pod that is not ready nothing is believed, so Redis is not asked: while it is away
+/// what is wrong with pods must be told all the same, and its absence is what makes them unready.
 pub async fn session(seen: &Observed, context: &Context) -> Result<Option<SessionStatus>, Error> {
-    if seen.own_pod().is_none() {
+    if !seen.own_pod().is_some_and(super::status::pod::is_ready) {
         return Ok(None);
     }
     Ok(context.relay.clone().status(seen.id).await?.map(|envelope| envelope.payload))

@@ -106,6 +106,8 @@ pub struct Tried {
     pub starts: Attempts,
     /// Refusals that only somebody else can lift.
     pub refusals: Attempts,
+    /// Refusals of a larger volume.
+    pub growths: Attempts,
 }
 
 /// The plan. An invalid connection is left exactly as it is: whatever runs goes on until somebody says what is meant.
@@ -114,10 +116,7 @@ pub fn plan(connection: Result<&ValidConnection, &Invalid>, seen: &Observed, tri
     if connection.deleting {
         return Plan::settled();
     }
-    if let Some(wait) = tried.refusals.wait_at(now) {
-        return Plan::later(wait);
-    }
-    match (connection.desired, seen.pod.as_deref()) {
+    let wanted = match (connection.desired, seen.pod.as_deref()) {
         // On its way out, or of an earlier connection: its end wakes us.
         (_, Some(pod)) if going(pod, seen) => force(connection, pod, seen),
         (State::Suspended, Some(pod)) => delete(pod, DeleteReason::Suspended),
@@ -129,7 +128,26 @@ pub fn plan(connection: Result<&ValidConnection, &Invalid>, seen: &Observed, tri
             _ => Plan::of(seen.access_doubtful.then_some(Action::Access).into_iter().chain(upkeep(connection, seen))),
         },
         (State::Running, None) => start(connection, seen, tried, now),
-    }
+    };
+    withhold(wanted, tried, now)
+}
+
+/// Without what was refused lately. Each refusal holds back what it was said of and nothing else: a volume that may not grow
+/// keeps no pod away, and a pod that may not be made keeps nobody from ending one.
+fn withhold(plan: Plan, tried: &Tried, now: Timestamp) -> Plan {
+    let Plan { mut actions, mut again_after } = plan;
+    actions.retain(|action| {
+        let wait = match action {
+            Action::Start { .. } | Action::Access | Action::DeletePod { why: DeleteReason::SpecChanged(_), .. } => {
+                tried.refusals.wait_at(now)
+            }
+            Action::GrowClaim(_) => tried.growths.wait_at(now),
+            Action::Adopt(_) | Action::DeletePod { .. } | Action::ForceDeletePod { .. } => None,
+        };
+        again_after = again_after.into_iter().chain(wait).min();
+        wait.is_none()
+    });
+    Plan { actions, again_after }
 }
 
 fn start(connection: &ValidConnection, seen: &Observed, tried: &Tried, now: Timestamp) -> Plan {

@@ -35,8 +35,18 @@ pub struct Company {
     pub pods: Store<Pod>,
     /// Their volumes.
     pub claims: Store<PersistentVolumeClaim>,
-    prepared: Arc<AtomicBool>,
+    prepared: Prepared,
     _watch: Arc<AbortOnDropHandle<()>>,
+}
+
+/// Whether a home's network policy stands. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Prepared(Arc<AtomicBool>);
+
+impl Prepared {
+    pub(super) fn set(&self, prepared: bool) {
+        self.0.store(prepared, Ordering::Release);
+    }
 }
 
 impl Company {
@@ -45,20 +55,21 @@ impl Company {
         id: CompanyId,
         pods: Store<Pod>,
         claims: Store<PersistentVolumeClaim>,
+        prepared: Prepared,
         watch: AbortOnDropHandle<()>,
     ) -> Self {
-        Self { id, pods, claims, prepared: Arc::default(), _watch: Arc::new(watch) }
+        Self { id, pods, claims, prepared, _watch: Arc::new(watch) }
     }
 
     /// From now on session pods may be made: the network policy stands.
     pub fn set_prepared(&self) {
-        self.prepared.store(true, Ordering::Release);
+        self.prepared.set(true);
     }
 
-    /// Whether the network policy has stood once. Before that no session pod is made, or it would run without.
+    /// Whether the network policy stands, as far as was seen. Without it no session pod is made, or it would run without.
     #[must_use]
     pub fn is_prepared(&self) -> bool {
-        self.prepared.load(Ordering::Acquire)
+        self.prepared.0.load(Ordering::Acquire)
     }
 
     /// Whether both caches hold what the cluster holds.

@@ -1,4 +1,4 @@
-//! Follows the companies' namespaces, and watches pods and claims in exactly those.
+//! Follows the companies' namespaces, and watches pods, claims and the network policy in exactly those.
 
 use std::collections::HashSet;
 
@@ -6,6 +6,7 @@ use crds::{COMPANY_LABEL, WhatsAppConnection};
 use futures::{StreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::{Writer, store};
@@ -15,15 +16,15 @@ use relay::CompanyId;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::cluster::{Cluster, Company};
-use super::life::{CLAIM, NAMESPACE, POD};
+use super::cluster::{Cluster, Company, Prepared};
+use super::life::{CLAIM, NAMESPACE, POD, POLICY};
 use super::stream::{Watches, touched};
 use crate::connection::build::{MANAGED_BY, names};
 
 /// The label by which the API server refuses pods that are not `restricted`; whoever makes the namespace sets it.
 const POD_SECURITY: (&str, &str) = ("pod-security.kubernetes.io/enforce", "restricted");
 
-/// Watches pods and claims in exactly the namespaces that are companies' homes: the operator has no rights elsewhere.
+/// Watches pods, claims and the network policy in exactly the namespaces that are companies' homes: the operator has no rights elsewhere.
 pub async fn follow(
     watches: Watches,
     cluster: Cluster,
@@ -80,7 +81,7 @@ async fn settle(
     let known = cluster.company(&name).is_some_and(|known| known.id == id);
     if !known {
         tracing::info!(namespace = name, company = %id, "home of a company");
-        let company = watch_company(watches, &name, id.clone(), look_at);
+        let company = watch_company(watches, &name, &id, look_at, homes);
         cluster.settle(name.clone(), company);
     }
     let _ = homes.send((name.clone(), id)).await;
@@ -90,11 +91,13 @@ async fn settle(
 fn watch_company(
     watches: &Watches,
     namespace: &str,
-    id: CompanyId,
+    id: &CompanyId,
     look_at: &mpsc::Sender<ObjectRef<WhatsAppConnection>>,
+    homes: &mpsc::Sender<(String, CompanyId)>,
 ) -> Company {
     let (pods, pods_writer) = store();
     let (claims, claims_writer) = store();
+    let (_, policies_writer) = store();
     let ours = format!("{}={}", MANAGED_BY.0, MANAGED_BY.1);
     let pod_events =
         touched(watches.keep(within::<Pod>(namespace), POD, Some(&ours), pods_writer)).map(|pod| pod.name_any());
@@ -110,15 +113,37 @@ fn watch_company(
                 )
             });
     let mut both = Box::pin(futures::stream::select(pod_events, claim_events));
-    let (look_at, namespace) = (look_at.clone(), namespace.to_owned());
+    let mut policies = Box::pin(watches.keep(
+        within::<PartialObjectMeta<NetworkPolicy>>(namespace),
+        POLICY,
+        Some(&ours),
+        policies_writer,
+    ));
+    let prepared = Prepared::default();
+    let (look_at, homes, namespace) = (look_at.clone(), homes.clone(), namespace.to_owned());
+    let (home, stands) = ((namespace.clone(), id.clone()), prepared.clone());
     let task = tokio::spawn(async move {
-        while let Some(name) = both.next().await {
-            if look_at.send(ObjectRef::new(&name).within(&namespace)).await.is_err() {
+        loop {
+            let told = tokio::select! {
+                Some(name) = both.next() => look_at.send(ObjectRef::new(&name).within(&namespace)).await.is_ok(),
+                Some(event) = policies.next() => match event {
+                    // Until it stands again no session pod may be made.
+                    Event::Delete(_) => {
+                        stands.set(false);
+                        homes.send(home.clone()).await.is_ok()
+                    }
+                    Event::Apply(_) => homes.send(home.clone()).await.is_ok(),
+                    // The list that begins a watch tells nothing that whoever looks regularly does not see.
+                    Event::Init | Event::InitApply(_) | Event::InitDone => true,
+                },
+                else => return,
+            };
+            if !told {
                 return;
             }
         }
     });
-    Company::new(id, pods, claims, AbortOnDropHandle::new(task))
+    Company::new(id.clone(), pods, claims, prepared, AbortOnDropHandle::new(task))
 }
 
 fn within<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(

@@ -15,8 +15,9 @@ pub const CONNECTION: &str = "WhatsAppConnection";
 pub const NAMESPACE: &str = "Namespace";
 pub const POD: &str = "Pod";
 pub const CLAIM: &str = "PersistentVolumeClaim";
+pub const POLICY: &str = "NetworkPolicy";
 /// All of them.
-pub const KINDS: [&str; 4] = [CONNECTION, NAMESPACE, POD, CLAIM];
+pub const KINDS: [&str; 5] = [CONNECTION, NAMESPACE, POD, CLAIM, POLICY];
 
 /// One watch's signs of life.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl Lives {
 
     /// For each kind the age of what its most neglected watch was last given.
     #[must_use]
-    pub fn ages(&self, now: Instant) -> [(&'static str, Duration); 4] {
+    pub fn ages(&self, now: Instant) -> [(&'static str, Duration); KINDS.len()] {
         let all: Vec<_> = self.each().collect();
         KINDS.map(|kind| {
             let ages = all.iter().filter(|(of, _)| *of == kind);

@@ -1,13 +1,17 @@
 //! A small cluster with one connection in it: an API server with a cache that lags, kubelets, nodes that get lost, Redis
 //! with the lease, people who edit, and an operator that may be cut short after each of its calls.
 
+mod nodes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::{NodeLoss, State, WhatsAppConnection, WhatsAppConnectionStatus};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodCondition, PodStatus};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodStatus};
 use kube::Resource;
 use uuid::Uuid;
+
+use nodes::end;
 
 use super::super::Hindrance;
 use super::super::{status, validate};
@@ -38,6 +42,12 @@ pub(super) enum Happening {
     NodeComesBack,
     RedisGoes,
     RedisComesBack,
+    /// A quota that lets no pod be made.
+    QuotaIsFull,
+    QuotaIsRaised,
+    /// The class of the volume does not let it grow, until it does.
+    GrowthIsForbidden,
+    GrowthIsAllowed,
     CacheLags,
     GarbageIsCollected,
     Nothing,
@@ -70,6 +80,13 @@ struct Objects {
     claim: Option<PersistentVolumeClaim>,
 }
 
+/// What the API server does not let be done.
+#[derive(Debug, Clone, Copy, Default)]
+struct Refuses {
+    pods: bool,
+    growth: bool,
+}
+
 /// All of it.
 pub(super) struct Model {
     pub(super) connection: WhatsAppConnection,
@@ -79,6 +96,7 @@ pub(super) struct Model {
     processes: BTreeMap<String, Process>,
     lease: Option<String>,
     redis: bool,
+    refuses: Refuses,
     access_lost: bool,
     linked: BTreeSet<String>,
     ending: Option<(String, Timestamp)>,
@@ -98,6 +116,7 @@ impl Model {
             processes: BTreeMap::new(),
             lease: None,
             redis: true,
+            refuses: Refuses::default(),
             access_lost: false,
             linked: BTreeSet::new(),
             ending: None,
@@ -143,6 +162,10 @@ impl Model {
             Happening::NodeComesBack => self.processes.values_mut().for_each(|process| process.node = Node::Up),
             Happening::RedisGoes => self.redis = false,
             Happening::RedisComesBack => self.redis = true,
+            Happening::QuotaIsFull => self.refuses.pods = true,
+            Happening::QuotaIsRaised => self.refuses.pods = false,
+            Happening::GrowthIsForbidden => self.refuses.growth = true,
+            Happening::GrowthIsAllowed => self.refuses.growth = false,
             Happening::CacheLags => self.lags = true,
             Happening::GarbageIsCollected => self.collect(),
             Happening::Nothing => {}
@@ -300,6 +323,10 @@ impl Model {
             }
             Action::GrowClaim(size) => {
                 call()?;
+                if self.refuses.growth {
+                    self.tried.growths = self.tried.growths.after_another(self.now, 0.5);
+                    return None;
+                }
                 let size = k8s_openapi::apimachinery::pkg::api::resource::Quantity(size.clone());
                 let requests = BTreeMap::from([("storage".to_owned(), size)]);
                 let spec = self.objects.claim.as_mut()?.spec.as_mut()?;
@@ -356,6 +383,10 @@ impl Model {
             return belongs_to(there, &self.id()).then_some(());
         }
         assert!(self.objects.claim.is_some(), "a pod without its volume");
+        if self.refuses.pods {
+            self.tried.refusals = self.tried.refusals.after_another(self.now, 0.5);
+            return None;
+        }
         self.made += 1;
         self.pods_made += 1;
         self.objects.pod = Some(pod(&self.valid(), self.made));
@@ -385,60 +416,10 @@ impl Model {
         assert!(browsers <= 1, "two browsers on one account");
     }
 
-    fn kubelets(&mut self) {
-        let there = self.objects.pod.as_ref().and_then(ResourceExt::uid);
-        // A node that is reached ends what has no object, and a dead one runs nothing.
-        self.processes.retain(|uid, process| match process.node {
-            Node::Up => Some(uid) == there.as_ref(),
-            Node::Deaf | Node::Alone => true,
-            Node::Dead => false,
-        });
-        let (Some(uid), Some(pod)) = (there, &mut self.objects.pod) else { return };
-        if uid == "theirs" {
-            return;
-        }
-        let failed = ended(pod);
-        let node = self.processes.get(&uid).map(|process| process.node);
-        let was_there = pod.status.is_some();
-        match node {
-            Some(Node::Deaf | Node::Alone) => lose(pod),
-            // Its node died with it.
-            None if was_there && !failed && pod.metadata.deletion_timestamp.is_none() => lose(pod),
-            Some(Node::Up | Node::Dead) | None if pod.metadata.deletion_timestamp.is_some() => {
-                // Nobody ends the pod of a dead node, except where it never ran.
-                if node.is_some() || !was_there || failed {
-                    self.processes.remove(&uid);
-                    self.objects.pod = None;
-                }
-            }
-            Some(Node::Up | Node::Dead) | None if failed => {
-                self.processes.remove(&uid);
-            }
-            Some(Node::Up | Node::Dead) | None => {
-                self.processes.entry(uid).or_insert(Process { node: Node::Up, browser: false });
-                pod.status = Some(PodStatus { phase: Some("Running".to_owned()), ..PodStatus::default() });
-            }
-        }
-    }
-
-    /// A browser runs where the lease is held, and nowhere else.
-    fn sessions(&mut self) {
-        let reaches = |process: &Process| self.redis && matches!(process.node, Node::Up | Node::Deaf);
-        let holds = self.lease.as_ref().and_then(|holder| self.processes.get(holder)).is_some_and(reaches);
-        if !holds && self.redis {
-            self.lease = None;
-        }
-        if self.lease.is_none() && self.redis {
-            self.lease = self.processes.iter().find(|(_, process)| reaches(process)).map(|(uid, _)| uid.clone());
-        }
-        for (uid, process) in &mut self.processes {
-            process.browser = self.redis && self.lease.as_ref() == Some(uid) && process.node != Node::Alone;
-        }
-    }
-
     /// The world gets well again, except for what only a person can put right.
     pub(super) fn heal(&mut self) {
-        for happening in [Happening::NodeComesBack, Happening::RedisComesBack, Happening::GarbageIsCollected] {
+        use Happening::{GarbageIsCollected, GrowthIsAllowed, NodeComesBack, QuotaIsRaised, RedisComesBack};
+        for happening in [NodeComesBack, RedisComesBack, QuotaIsRaised, GrowthIsAllowed, GarbageIsCollected] {
             self.happen(happening);
         }
         // A dead node that comes back has nothing to run, and its kubelet says so.
@@ -479,18 +460,4 @@ impl Model {
         let alive = !ended(pod) && pod.metadata.deletion_timestamp.is_none();
         alive && ownership(pod, &self.id()) == Ownership::Ours && drift::drift(&self.valid(), pod).is_none()
     }
-}
-
-fn end(pod: &mut Pod) {
-    if pod.metadata.deletion_timestamp.is_none() {
-        *pod = being_deleted(pod.clone());
-        pod.metadata.deletion_grace_period_seconds = Some(45);
-    }
-}
-
-/// What the controllers of Kubernetes make of a pod whose node does not answer.
-fn lose(pod: &mut Pod) {
-    let unknown = PodCondition { type_: "Ready".to_owned(), status: "Unknown".to_owned(), ..PodCondition::default() };
-    pod.status.get_or_insert_default().conditions = Some(vec![unknown]);
-    end(pod);
 }

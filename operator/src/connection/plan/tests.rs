@@ -13,9 +13,10 @@ const UNDISTURBED: usize = 99;
 
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::{
-        CacheLags, ChangeResources, GarbageIsCollected, GrowVolume, MadeAgain, NodeComesBack, NodeIsLost, Nothing,
-        PhoneIsLinked, PodFails, RedisComesBack, RedisGoes, Rename, Resume, SetNodeLoss, SomebodyDeletesTheClaim,
-        SomebodyDeletesThePod, SomebodyElseMakes, SomebodyTakesTheOwnerOff, Suspend, VolumeIsGivenUp,
+        CacheLags, ChangeResources, GarbageIsCollected, GrowVolume, GrowthIsAllowed, GrowthIsForbidden, MadeAgain,
+        NodeComesBack, NodeIsLost, Nothing, PhoneIsLinked, PodFails, QuotaIsFull, QuotaIsRaised, RedisComesBack,
+        RedisGoes, Rename, Resume, SetNodeLoss, SomebodyDeletesTheClaim, SomebodyDeletesThePod, SomebodyElseMakes,
+        SomebodyTakesTheOwnerOff, Suspend, VolumeIsGivenUp,
     };
     prop_oneof![
         4 => Just(Nothing),
@@ -26,6 +27,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => prop::sample::select(vec![SomebodyTakesTheOwnerOff(Child::Pod), SomebodyTakesTheOwnerOff(Child::Claim)]),
         1 => prop::sample::select(vec![SomebodyElseMakes(Child::Pod), SomebodyElseMakes(Child::Claim)]),
         2 => prop::sample::select(vec![PhoneIsLinked, PhoneIsLinked, VolumeIsGivenUp]),
+        1 => prop::sample::select(vec![QuotaIsFull, QuotaIsRaised, GrowthIsForbidden, GrowthIsAllowed]),
         1 => Just(MadeAgain),
         2 => prop::sample::select(vec![NodeIsLost(Node::Deaf), NodeIsLost(Node::Alone), NodeIsLost(Node::Dead), NodeComesBack]),
         2 => prop::sample::select(vec![RedisGoes, RedisComesBack, CacheLags, GarbageIsCollected]),
@@ -172,6 +174,27 @@ fn the_volume_grows_when_asked_and_never_shrinks() {
     model.connection.spec.storage.size = "2048Mi".to_owned();
     assert_eq!(model.step(UNDISTURBED).actions, [Action::GrowClaim("2048Mi".to_owned())]);
     model.connection.spec.storage.size = "1Gi".to_owned();
+    assert_eq!(model.step(UNDISTURBED), Plan::settled());
+}
+
+/// What would be lost: an account that is offline for minutes because of a volume that is only too small.
+#[test]
+fn a_volume_that_may_not_grow_keeps_nothing_else_from_being_done() {
+    let mut model = Model::new();
+    settle(&mut model);
+    model.happen(Happening::GrowthIsForbidden);
+    model.happen(Happening::GrowVolume);
+    model.step(UNDISTURBED);
+    model.lose_access();
+    assert_eq!(model.step(UNDISTURBED).actions, [Action::Access], "refused once, and not asked again at once");
+    model.happen(Happening::PodFails);
+    for _ in 0..2 {
+        model.step(UNDISTURBED);
+        model.pass_time();
+    }
+    assert_eq!(model.pods_made, 2);
+    model.happen(Happening::GrowthIsAllowed);
+    settle(&mut model);
     assert_eq!(model.step(UNDISTURBED), Plan::settled());
 }
 

@@ -41,7 +41,7 @@ pub(super) fn ready(pod: &Pod, around: &Around<'_>) -> Verdict {
     let Some(container) = container(&status) else {
         return Verdict::saying(Reason::Starting, "The container is being made.");
     };
-    if condition(&status, "Ready").is_some_and(|c| c.status == "True") {
+    if is_ready(pod) {
         return going_volume(around.claim);
     }
     if let Some(waiting) = container.state.as_ref().and_then(|state| state.waiting.as_ref()) {
@@ -62,6 +62,11 @@ pub(super) fn ready(pod: &Pod, around: &Around<'_>) -> Verdict {
         }
     }
     starting(container)
+}
+
+/// Whether its probes succeed.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
+    pod.status.as_ref().and_then(|status| condition(status, "Ready")).is_some_and(|c| c.status == "True")
 }
 
 /// The node controller has no word of its own for it in the pod: it turns Ready alone to False or Unknown, which no kubelet
