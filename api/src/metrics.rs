@@ -89,7 +89,8 @@ runtime::declare_metrics! {
     EVENTS: Counter = "whatsapp_api_events_total" ["kind": &["message", "ack", "chat", "state", "commandDone"]];
     /// From when Redis had an event to when it stood in the database.
     EVENT_SECONDS: Histogram = "whatsapp_api_event_seconds";
-    /// Age of the oldest event in Redis that is known and not yet stored; 0 when there is none.
+    /// Age of the oldest event in Redis that is known and not yet stored; 0 when there is none. While the database does not
+    /// answer it is at least as long as that has been so.
     INGEST_LAG: Gauge = "whatsapp_api_ingest_lag_seconds";
     /// Turns of a session's events that ended early, by what failed.
     INGEST_ERRORS: Counter = "whatsapp_api_ingest_errors_total"

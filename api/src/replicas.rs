@@ -44,6 +44,12 @@ impl Replicas {
         owner(connection, &self.alive.borrow()) == Some(self.own)
     }
 
+    /// Whether no replica is known to live, not even this one: then nobody owns anything.
+    #[must_use]
+    pub fn none_known(&self) -> bool {
+        self.alive.borrow().is_empty()
+    }
+
     /// Whether this replica does what needs one doer.
     #[must_use]
     pub fn leads(&self) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crds::{COMPANY_LABEL, WhatsAppConnection};
 use harness::{Collector, ControlPlane, Redis, eventually, http_get};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::PostParams;
+use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client, CustomResourceExt};
 use runtime::metrics::undeclared;
 use serde_json::json;
@@ -77,7 +77,7 @@ async fn the_trace_of_a_connection_goes_on_in_its_pod() {
     let stage = Stage::new(annotations, &[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())]).await;
     let pods: Api<Pod> = Api::namespaced(stage.client.clone(), &stage.namespace);
     let pod = eventually(SOON, "the pod", async || pods.get("sales").await.map_err(|error| error.to_string())).await;
-    let environment = pod.spec.expect("a spec").containers.remove(0).env.expect("variables");
+    let environment = pod.spec.clone().expect("a spec").containers.remove(0).env.expect("variables");
     let value = |name: &str| environment.iter().find(|variable| variable.name == name)?.value.clone();
     assert_eq!(value("OTEL_EXPORTER_OTLP_ENDPOINT").as_deref(), Some(collector.url()));
     let handed_on = value("TRACEPARENT").expect("a trace");
@@ -92,4 +92,25 @@ async fn the_trace_of_a_connection_goes_on_in_its_pod() {
         assert_eq!((span.service.as_str(), span.name.as_str()), ("whatsapp-operator", "apply"));
         assert_eq!(span.parent, "00f067aa0ba902b7");
     }
+
+    let connections: Api<WhatsAppConnection> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    eventually(SOON, "the spec to be answered", async || match connections.get_status("sales").await {
+        Ok(sales) if sales.status.as_ref().is_some_and(|s| s.observed_generation == sales.metadata.generation) => {
+            Ok(())
+        }
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    // A pod that is made for one that was killed belongs to nobody's request.
+    pods.delete("sales", &DeleteParams::default().grace_period(0)).await.expect("is deleted");
+    let another = eventually(SOON, "another pod", async || match pods.get("sales").await {
+        Ok(another) if another.metadata.uid != pod.metadata.uid => Ok(another),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    let environment = another.spec.expect("a spec").containers.remove(0).env.expect("variables");
+    assert!(
+        !environment.iter().any(|v| v.value.as_deref().is_some_and(|value| value.contains(TRACE))),
+        "{environment:?}"
+    );
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use runtime::ambient;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::Identity;
 use crate::app::App;
+use crate::problem::Problem;
 use crate::store::{AuditEntry, StoreError, TenantScope};
 
 /// Longest wait for an entry to be written. The answer waits for it; what was done is done all the same.
@@ -77,7 +79,8 @@ fn failed(error: &dyn std::fmt::Display) {
     tracing::error!(%error, "an entry of the audit log is only here");
 }
 
-/// The layer: requests that change something, once they are answered.
+/// The layer: requests that change something, once they are answered. Each is a task of its own: one whose caller hangs up, or
+/// is told that it takes too long, goes on to its end, and what it did is recorded all the same.
 pub async fn audit(State(log): State<AuditLog>, mut request: Request, next: Next) -> Response {
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !changes {
@@ -89,12 +92,22 @@ pub async fn audit(State(log): State<AuditLog>, mut request: Request, next: Next
     let target = target(request.uri().path(), route.as_deref());
     let action = format!("{} {}", request.method(), route.unwrap_or_default());
     let request_id = request_id(request.headers());
-    let response = next.run(request).await;
-    // Who is told to slow down must not be able to fill the log instead.
-    if let Some(identity) = caller.0.get().filter(|_| response.status() != StatusCode::TOO_MANY_REQUESTS) {
-        log.record(identity, action, target, response.status().as_u16(), &request_id).await;
+    let handled = async move {
+        let response = next.run(request).await;
+        // Who is told to slow down must not be able to fill the log instead.
+        if let Some(identity) = caller.0.get().filter(|_| response.status() != StatusCode::TOO_MANY_REQUESTS) {
+            log.record(identity, action, target, response.status().as_u16(), &request_id).await;
+        }
+        response
+    };
+    match tokio::spawn(handled.in_current_span()).await {
+        Ok(response) => response,
+        // A layer further out answers for it.
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Problem::internal(&error).into_response(),
+        },
     }
-    response
 }
 
 fn request_id(headers: &HeaderMap) -> String {

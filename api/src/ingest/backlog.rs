@@ -19,32 +19,41 @@ pub enum Left {
 
 /// The connections that are behind, with the time of their oldest event.
 #[derive(Debug, Default)]
-pub struct Backlog(HashMap<ConnectionId, Timestamp>);
+pub struct Backlog {
+    behind: HashMap<ConnectionId, Timestamp>,
+    /// Since when nobody stores anything.
+    stands_still: Option<Timestamp>,
+}
 
 impl Backlog {
     /// A turn ended.
     pub fn note(&mut self, connection: ConnectionId, left: Left, now: Timestamp) {
         let since = match left {
             Left::Nothing => {
-                self.0.remove(&connection);
+                self.behind.remove(&connection);
                 return;
             }
             Left::After(offset) | Left::Failed(Some(offset)) => now - offset.age(now),
             // Whatever it was, it has not become younger.
-            Left::Failed(None) => self.0.get(&connection).copied().unwrap_or(now),
+            Left::Failed(None) => self.behind.get(&connection).copied().unwrap_or(now),
         };
-        self.0.insert(connection, since);
+        self.behind.insert(connection, since);
     }
 
     /// Forgets the connections of which `keep` says no.
     pub fn retain(&mut self, keep: impl Fn(ConnectionId) -> bool) {
-        self.0.retain(|connection, _| keep(*connection));
+        self.behind.retain(|connection, _| keep(*connection));
     }
 
-    /// The age of the oldest event that is not stored.
+    /// Whether anybody stores events at all. While nobody does, nobody looks how old the oldest is: it may be as old as that.
+    pub fn stands_still(&mut self, still: bool, now: Timestamp) {
+        self.stands_still = still.then(|| self.stands_still.unwrap_or(now));
+    }
+
+    /// The age of the oldest event that is not stored, as far as it is known.
     #[must_use]
     pub fn lag(&self, now: Timestamp) -> Duration {
-        let oldest = self.0.values().min();
+        let oldest = self.behind.values().chain(&self.stands_still).min();
         oldest.map_or(Duration::ZERO, |since| now.duration_since(*since).try_into().unwrap_or_default())
     }
 }
@@ -78,5 +87,16 @@ mod tests {
         assert_eq!(backlog.lag(at(150)), Duration::from_secs(55));
         backlog.retain(|connection| connection != id(2));
         assert_eq!(backlog.lag(at(160)), Duration::ZERO);
+    }
+
+    /// What would be lost: the alarm for the outage that stops all work.
+    #[test]
+    fn while_nobody_stores_anything_the_lag_grows() {
+        let mut backlog = Backlog::default();
+        backlog.stands_still(true, at(100));
+        backlog.stands_still(true, at(110));
+        assert_eq!(backlog.lag(at(160)), Duration::from_mins(1));
+        backlog.stands_still(false, at(170));
+        assert_eq!(backlog.lag(at(170)), Duration::ZERO);
     }
 }

@@ -84,8 +84,10 @@ pub async fn run(app: App, redis: Endpoint, pulse: Pulse, stop: CancellationToke
             _ = sweep.tick() => {
                 pulse.beat();
                 held.retain(|id, _| app.fleet().exists(*id));
-                // What another replica owns is its lag, not ours.
-                backlog.retain(|id| app.fleet().exists(id) && app.replicas().owns(id));
+                // What another replica owns is its lag, not ours. Without the database nobody owns anything.
+                let nobody = app.replicas().none_known();
+                backlog.stands_still(nobody, ambient::now());
+                backlog.retain(|id| app.fleet().exists(id) && (nobody || app.replicas().owns(id)));
                 metrics::INGEST_LAG.set(backlog.lag(ambient::now()).as_secs_f64(), []);
                 metrics::CONNECTIONS_OWNED.set_count(owned().count(), []);
                 queue.push_all(owned());

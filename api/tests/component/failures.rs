@@ -9,6 +9,7 @@ use relay::{Endpoint, Event};
 use serde_json::{Value, json};
 
 use crate::http::Answer;
+use crate::replica::Replica;
 use crate::session::incoming;
 use crate::socket::Socket;
 use crate::world::{Company, SOON, World, token};
@@ -103,6 +104,51 @@ async fn without_postgresql_it_is_not_ready_and_nothing_is_lost() {
     sends(&acme, id).await;
 }
 
+/// What would be lost: the alarm, for the outage that stops the storing of everything.
+#[tokio::test]
+async fn without_postgresql_the_lag_is_seen_to_grow() {
+    let mut postgres = Postgres::start().await;
+    let world = World::on_postgres(&postgres).await;
+    let replica = Replica::start(&world, &[]).await;
+    let lag = async || replica.metric("whatsapp_api_ingest_lag_seconds").await;
+    assert!(lag().await < 1.0);
+    postgres.stop().await;
+    eventually(WATCHED, "the lag to grow", async || match lag().await {
+        seconds if seconds > 5.0 => Ok(()),
+        seconds => Err(seconds),
+    })
+    .await;
+    postgres.resume().await;
+    eventually(WATCHED, "the lag to be gone", async || match lag().await {
+        seconds if seconds < 1.0 => Ok(()),
+        seconds => Err(seconds),
+    })
+    .await;
+}
+
+/// What would be lost: who did it, by hanging up in time.
+#[tokio::test]
+async fn what_was_done_for_a_caller_who_hung_up_is_in_the_audit_log() {
+    let mut world = World::without_api().await;
+    let (proxy, client) = behind_proxy().await;
+    let direct = std::mem::replace(&mut world.cluster, client);
+    let mut world = world.with_api(|_| {}).await;
+    world.cluster = direct;
+    let acme = world.company().await;
+    let (id, _session) = world.connected(&acme).await;
+    proxy.set(Fault::Slow(Duration::from_secs(2)));
+    let one = format!("/whatsapp/connections/{id}");
+    let hung_up = tokio::time::timeout(Duration::from_millis(500), acme.caller.delete(&one)).await;
+    assert!(hung_up.is_err(), "it was answered before");
+    eventually(SOON, "the entry", async || {
+        let entries = acme.caller.get("/whatsapp/audit").await.json(200);
+        let newest = entries["items"][0].clone();
+        let is_it = newest["action"] == "DELETE /whatsapp/connections/{id}" && newest["status"] == 204;
+        if is_it { Ok(()) } else { Err(newest) }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn without_the_kubernetes_api_what_is_known_is_shown_and_nothing_is_changed() {
     for fault in [Fault::Reset, Fault::Hang] {
@@ -118,6 +164,8 @@ async fn without_the_kubernetes_api_what_is_known_is_shown_and_nothing_is_change
         let one = format!("/whatsapp/connections/{id}");
         assert_eq!(acme.caller.get(&one).await.json(200)["id"], json!(id));
         not_now(&acme.caller.delete(&one).await, "cluster_unavailable");
+        not_now(&acme.caller.patch(&one, json!({"displayName": "Later"})).await, "cluster_unavailable");
+        not_now(&acme.caller.post("/whatsapp/connections", json!({"name": "Later"})).await, "cluster_unavailable");
         session.append(&Event::Message(incoming(ANA, "3A01", "meanwhile", 1))).await;
         assert_eq!(acme.only_chat(id).await["lastMessage"]["text"], "meanwhile", "what does not need it goes on");
         assert_eq!(world.health.missing(), [""; 0]);

@@ -52,7 +52,10 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
         Tried { starts: memory.attempts.of(&id), refusals: memory.refusals.of(&id), growths: memory.growths.of(&id) };
     let plan = plan::plan(valid.as_ref(), &seen, &tried, now);
     let applied = match &valid {
-        Ok(valid) => apply::apply(valid, &plan, context).instrument(span(connection, &plan)).await,
+        Ok(valid) => {
+            let answered = before.as_ref().and_then(|before| before.observed_generation);
+            apply::apply(valid, &plan, context).instrument(span(connection, answered, &plan)).await
+        }
         Err(_) => Ok(()),
     };
     remember(id, &plan, &applied, context);
@@ -97,13 +100,16 @@ fn remember(id: relay::ConnectionId, plan: &plan::Plan, applied: &Result<(), Err
 
 /// Of the trace of what asked for the spec, where something is done about it. That most reconciles do nothing is no news,
 /// and would make a trace that never ends.
-fn span(connection: &WhatsAppConnection, plan: &plan::Plan) -> tracing::Span {
+fn span(connection: &WhatsAppConnection, answered: Option<i64>, plan: &plan::Plan) -> tracing::Span {
     if plan.actions.is_empty() {
         return tracing::Span::none();
     }
     let (id, company) = (connection.metadata.uid.as_deref(), &connection.spec.company_id);
     let span = tracing::info_span!(target: trace::TARGET, "apply", connection = id, company, trace_id = Empty);
-    trace::follow(&span, connection.annotations().get(crds::TRACE_ANNOTATION));
+    // What is done about a spec that was answered already, such as another pod for one that was killed, nobody asked for.
+    if answered != connection.metadata.generation {
+        trace::follow(&span, connection.annotations().get(crds::TRACE_ANNOTATION));
+    }
     span
 }
 
