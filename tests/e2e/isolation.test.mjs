@@ -1,4 +1,4 @@
-// Two accounts of one company, and what one of them could reach of the other or of the cluster if its page went wild; and
+// Two accounts of one company and one of another, and what one of them could reach of the other or of the cluster if its page went wild; and
 // what those who run them may. Each refusal stands beside something that is allowed, so that it cannot be that nothing works.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -14,16 +14,19 @@ import { Redis } from './lib/redis.mjs';
 import { World } from './lib/world.mjs';
 
 const OURS = /^(whatsapp-system|company-)/;
-let world, own, other, stranger, node, redisRoute;
+let world, own, other, foreign, stranger, node, redisRoute;
 const closing = [];
 
 before(async () => {
   world = await World.open();
   const api = world.api('acme');
-  [own, other] = await Promise.all(['one', 'two'].map((name) => Connection.apply('acme', fresh(name))));
+  [own, other, foreign] = await Promise.all(
+    [['acme', 'one'], ['acme', 'two'], ['globex', 'three']].map(([company, name]) => Connection.apply(company, fresh(name))),
+  );
   // Then both have everything in Redis that a session has before its phone is linked.
   const code = (connection) => () => api.get(`/whatsapp/connections/${connection.id}/qr`);
   await Promise.all([own, other].map((connection) => eventually(`a code of ${connection.name}`, 90, code(connection))));
+  await eventually('the pod of another company runs', 90, () => foreign.pod(), (pod) => pod?.status.phase === 'Running');
   const pod = await own.pod();
   [stranger, node, redisRoute] = await Promise.all([
     probe('whatsapp-simulator', 'stranger', RESTRICTED),
@@ -35,7 +38,7 @@ before(async () => {
 after(async () => {
   for (const close of closing) close();
   redisRoute?.close();
-  await Promise.all([own?.delete(), other?.delete(), stranger?.remove(), node?.remove()]);
+  await Promise.all([own?.delete(), other?.delete(), foreign?.delete(), stranger?.remove(), node?.remove()]);
   world?.close();
 });
 
@@ -50,9 +53,15 @@ const service = (name, namespace = world.namespace) => `${name}.${namespace}.svc
 test('a session reaches Redis and itself, and no other session, nor any other part of the cluster', async () => {
   assert.equal(await fromSession(service('whatsapp-redis'), 6379), 'open');
   assert.equal(await fromSession('127.0.0.1', 8080), 'open', 'its own port is there');
-  const neighbour = (await other.pod()).status;
+  const [neighbour, ofAnotherCompany] = (await Promise.all([other.pod(), foreign.pod()])).map(({ status }) => status);
+  const fromNode = async (host) => (await node.exec(look(host, 8080))).trim();
+  for (const { podIP } of [neighbour, ofAnotherCompany]) assert.equal(await fromNode(podIP), 'open', 'somebody listens there');
+  // Where the API server itself is, besides its Service.
+  const [{ endpoints, ports }] = await list('default', 'endpointslices', '--selector', 'kubernetes.io/service-name=kubernetes');
   await closed(fromSession, [
     [neighbour.podIP, 8080],
+    [ofAnotherCompany.podIP, 8080],
+    [endpoints[0].addresses[0], ports[0].port],
     [neighbour.hostIP, 10250],
     [service('whatsapp-postgresql'), 5432],
     [service('whatsapp-api'), 3001],

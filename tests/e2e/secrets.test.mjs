@@ -13,7 +13,7 @@ import { World } from './lib/world.mjs';
 
 const KINDS = 'pods,deployments,replicasets,statefulsets,controllerrevisions,configmaps,persistentvolumeclaims,services,networkpolicies,serviceaccounts,events,events.events.k8s.io,leases,whatsappconnections';
 
-let world, connection, phone, node, socket, pods;
+let world, connection, paired, phone, node, socket, pods;
 /** What must not be found: what it is, and how it reads. */
 const secrets = [];
 /** Where is looked: the place, and everything that can be read there. */
@@ -63,6 +63,18 @@ before(async () => {
   const { chatId } = await socket.hears('new-message', ({ message }) => message.text === asked);
   const { id } = await api.post(`/whatsapp/chats/${chatId}/messages`, { text: answered });
   await socket.hears('message-status', (data) => data.messageId === id && data.status === 'sent');
+  paired = await Connection.apply('acme', fresh('secrets-pairing'), { link: { method: 'PairingCode', phoneNumber: number() } });
+  const pairing = await eventually('a pairing code', 90, async () => {
+    const code = await api.get(`/whatsapp/connections/${paired.id}/qr`);
+    return code.kind === 'pairingCode' && code.code;
+  });
+  keep('a pairing code', pairing);
+  keep('a pairing code as people read it', `${pairing.slice(0, 4)}-${pairing.slice(4)}`);
+  // The life that showed the code, was linked and got the messages: its log goes with its pod.
+  places.push({
+    where: `log of ${connection.namespace}/${connection.name}, its first life`,
+    text: await kubectl('logs', '--namespace', connection.namespace, connection.name, '--container', 'session'),
+  });
   // A session that ends and comes back logs the most.
   await kubectl('delete', 'pod', connection.name, '--namespace', connection.namespace, '--wait=false');
   await eventually('its page is gone', 60, () => phone.pages(), (pages) => pages.length === 0);
@@ -72,7 +84,7 @@ before(async () => {
 
 after(async () => {
   socket?.close();
-  await Promise.all([connection?.delete(), node?.remove()]);
+  await Promise.all([connection?.delete(), paired?.delete(), node?.remove()]);
   world?.close();
 });
 
@@ -122,6 +134,7 @@ test('what is running and stored says what it should say', async () => {
     ['Pod ', connection.id],
     ['Event ', connection.name],
     ['log of company-', connection.id],
+    [`log of ${connection.namespace}/${connection.name}, its first life`, 'Connected'],
     [`log of ${world.namespace}/whatsapp-operator`, connection.namespace],
     [`log of ${world.namespace}/whatsapp-api`, 'api::'],
     ['metrics of', '# TYPE '],

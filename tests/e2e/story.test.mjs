@@ -1,6 +1,7 @@
 // One connection from its first QR code to its removal, on a real cluster: applied with kubectl, heard by unmodified
 // socket.io clients over both transports, answered over REST. Each chapter stands on the one before.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before } from 'node:test';
 import { Connection, CONDITIONS, fresh } from './lib/connection.mjs';
 import { eventually } from './lib/eventually.mjs';
@@ -11,6 +12,8 @@ import { story } from './lib/story.mjs';
 import { World } from './lib/world.mjs';
 
 const FRIEND = '5511955550001@c.us';
+/** The trace of one request, of this run. */
+const TRACE = randomBytes(16).toString('hex');
 const chapter = story();
 const seen = {};
 let world, api, phone, connection, sockets;
@@ -200,6 +203,17 @@ chapter('a killed browser comes back without a code', async () => {
   await backWithoutCode(heard);
 });
 
+chapter('what became of it stands in its log, over REST and in the log of its pod', async () => {
+  const { items } = await api.get(path('/log?limit=50'));
+  const states = items.map(({ state }) => state);
+  assert.equal(states[0], 'Connected', 'the newest first');
+  assert.ok(items.some(({ state, reason }) => state === 'Reconnecting' && reason === 'BrowserLost'), JSON.stringify(items));
+  assert.ok(states.includes('AwaitingLink'), 'and how it began');
+  const lines = await kubectl('logs', '--namespace', connection.namespace, connection.name, '--container', 'session');
+  const lost = lines.split('\n').filter((line) => line.includes('Reconnecting') && line.includes('BrowserLost'));
+  assert.ok(lost.length > 0, lines);
+});
+
 chapter('suspended, it has no pod, keeps its volume, and refuses to send', async () => {
   const stopped = await api.call('DELETE', path('/connect'));
   assert.deepEqual([stopped.status, stopped.body.status], [202, 'Suspended']);
@@ -214,10 +228,22 @@ chapter('suspended, it has no pod, keeps its volume, and refuses to send', async
 
 chapter('resumed, it is connected without a code and brings what came meanwhile', async () => {
   const heard = heardSoFar();
-  const started = await api.call('POST', path('/connect'));
+  const started = await api.call('POST', path('/connect'), { headers: { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` } });
   assert.deepEqual([started.status, started.body.qr], [202, null]);
   await backWithoutCode(heard);
   await arrives('Closed today?');
+});
+
+chapter('that request is found by its trace in the logs of API, operator and session', async () => {
+  const part = (name) => ['--namespace', world.namespace, '--selector', `app.kubernetes.io/component=${name}`];
+  for (const [what, pods] of [
+    ['API', part('api')],
+    ['operator', part('operator')],
+    ['session', ['--namespace', connection.namespace, connection.name, '--container', 'session']],
+  ]) {
+    const lines = await kubectl('logs', ...pods, '--tail=-1');
+    assert.ok(lines.includes(TRACE), `the ${what} says nothing of it`);
+  }
 });
 
 chapter('unlinked on request, it says so, and shows a new code when it is asked to connect', async () => {

@@ -1,5 +1,6 @@
 // Operator and API are upgraded, from the chart of an earlier commit to the present one, with other settings for sessions; and
-// no session notices: its pod is the same, never restarted, and messages go on arriving.
+// no session notices: its pod is the same, never restarted, and messages go on arriving. Nor does a client of the API notice
+// that its replicas are replaced.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -63,6 +64,26 @@ async function replaceStuck() {
   }
 }
 
+/** Asks the API again and again. Told to stop, it gives how often it asked and what was answered badly or not at all. */
+function askAllAlong() {
+  const [api, bad] = [world.api('acme'), []];
+  let [going, asked] = [true, 0];
+  const done = (async () => {
+    while (going) {
+      asked += 1;
+      await api.call('GET', `/whatsapp/connections/${connection.id}`).then(
+        ({ status }) => status === 200 || bad.push(status),
+        (error) => bad.push(`${error.message}: ${error.cause?.message}`),
+      );
+    }
+  })();
+  return async () => {
+    going = false;
+    await done;
+    return { asked, bad };
+  };
+}
+
 /** What would change if the session had been disturbed. */
 async function life() {
   const { metadata, status } = await connection.pod();
@@ -107,4 +128,21 @@ test('an upgrade of the chart and other settings for sessions restart none that 
   assert.ok(env.find(({ name }) => name === 'BROWSER_ARGS').value.includes('max-old-space-size'), 'a new pod has the new settings');
   assert.deepEqual(await life(), earlier);
   await goesOn('After the upgrade');
+});
+
+test('no request fails while both replicas of the API are replaced', { timeout: 3 * LONGEST_MS }, async (t) => {
+  const api = `deployment/${world.apiName}`;
+  const stop = askAllAlong();
+  try {
+    await kubectl('rollout', 'restart', '--namespace', world.namespace, api);
+    await kubectl('rollout', 'status', '--namespace', world.namespace, api, '--timeout=80s');
+    // The last one that was replaced still ends.
+    const old = ({ metadata }) => metadata.deletionTimestamp;
+    const pods = () => list(world.namespace, 'pods', '--selector=app.kubernetes.io/component=api');
+    await eventually('the old ones are gone', 60, pods, (all) => !all.some(old));
+  } finally {
+    const { asked, bad } = await stop();
+    t.diagnostic(`${asked} requests`);
+    assert.ok(asked > 20 && bad.length === 0, `${bad.length} of ${asked} failed: ${bad.slice(0, 5).join('; ')}`);
+  }
 });

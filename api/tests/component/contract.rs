@@ -77,6 +77,7 @@ async fn another_companys_ids_are_unknown_on_every_route() {
     let ids = Ids { connection: &connection, chat: &chat };
     let before = (everything(&world).await, acme.caller.get(&format!("/whatsapp/connections/{id}")).await.json(200));
 
+    let its_own = audit(&globex).await;
     let mut without_id = Vec::new();
     for route in routes().iter().filter(|route| !route.public) {
         let Some(path) = route.of(ids) else {
@@ -93,6 +94,11 @@ async fn another_companys_ids_are_unknown_on_every_route() {
         ["createConnection", "listAudit", "listConnections"],
         "a route without an id is listed here, and below"
     );
+    // What the first company did is not in the log of the second; that one's own attempts are, and none went well.
+    let recorded = audit(&globex).await;
+    let new = recorded.iter().filter(|entry| !its_own.contains(entry));
+    let went_well: Vec<_> = new.clone().filter(|entry| entry["status"] != 404).collect();
+    assert!(new.count() > 5 && went_well.is_empty(), "{went_well:?}");
     let list = globex.caller.get("/whatsapp/connections").await.json(200);
     assert_eq!(list, json!({"items": [], "nextCursor": null}));
     let made = globex.caller.post("/whatsapp/connections", json!({"name": "Sales", "companyId": acme.id})).await;
@@ -101,6 +107,10 @@ async fn another_companys_ids_are_unknown_on_every_route() {
     let after = (everything(&world).await, acme.caller.get(&format!("/whatsapp/connections/{id}")).await.json(200));
     assert_eq!(after, before, "nothing of the first company was changed");
     assert_eq!(session.sends_waiting().await, 0);
+}
+
+async fn audit(company: &Company) -> Vec<Value> {
+    company.caller.get("/whatsapp/audit?limit=200").await.json(200)["items"].as_array().unwrap().clone()
 }
 
 async fn resources(world: &World, company: &Company) -> Vec<String> {

@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 
 const DESCRIPTION: &str = include_str!("../../openapi.json");
 
+/// How a schema says that it is of ids.
+const AN_ID: &str = r#""format":"uuid""#;
+
 /// A number that nobody has.
 pub const SOMEBODY: &str = "5511999999999";
 
@@ -66,10 +69,14 @@ fn route(path: &str, method: &str, operation: &Value) -> Route {
     let name = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no name"));
     let parameters = operation["parameters"].as_array().into_iter().flatten();
     let unknown: Vec<_> = parameters
-        .filter(|parameter| parameter["in"] == "path" && parameter["name"] != "id")
+        .filter(|parameter| match parameter["in"].as_str() {
+            Some("path") => parameter["name"] != "id",
+            // An id is what another company may be known by, wherever it stands.
+            _ => parameter.to_string().contains(AN_ID),
+        })
         .map(|parameter| parameter["name"].to_string())
         .collect();
-    assert!(unknown.is_empty(), "{name} has path parameters that nothing fills: {unknown:?}");
+    assert!(unknown.is_empty(), "{name} has parameters that nothing fills: {unknown:?}");
     let security = operation["security"].as_array().map(Vec::as_slice);
     Route {
         operation: name.to_owned(),
@@ -82,7 +89,12 @@ fn route(path: &str, method: &str, operation: &Value) -> Route {
 
 fn body(operation: &str, described: &Value) -> Value {
     let schema = &described["content"]["application/json"]["schema"]["$ref"];
-    match schema.as_str().and_then(|schema| schema.rsplit('/').next()) {
+    let schema = schema.as_str().and_then(|schema| schema.rsplit('/').next());
+    if let Some(schema) = schema {
+        let fields = description()["components"]["schemas"][schema].to_string();
+        assert!(!fields.contains(AN_ID), "{operation} takes an id in its body: walk it with another company's");
+    }
+    match schema {
         None if described.is_null() => Value::Null,
         Some("NewConnection") => json!({"name": "Sales"}),
         Some("ConnectionChanges") => json!({"name": "Mine now"}),

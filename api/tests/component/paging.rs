@@ -133,6 +133,25 @@ async fn every_connection_is_on_one_page_while_others_come_and_go() {
 }
 
 #[tokio::test]
+async fn every_entry_of_the_audit_log_is_on_one_page_while_others_come() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    for number in 0..7 {
+        acme.create(&format!("Number {number}")).await;
+    }
+    let before = acme.caller.get("/whatsapp/audit?limit=200").await.json(200)["items"].clone();
+    let pages = pages(&acme, "/whatsapp/audit", async |page| {
+        acme.create(&format!("New {page}")).await;
+    })
+    .await;
+    let times = times(&pages, "requestId");
+    for entry in before.as_array().unwrap() {
+        assert_eq!(times.get(entry["requestId"].as_str().unwrap()), Some(&1), "{entry} of {times:?}");
+    }
+    assert!(times.values().all(|times| *times == 1), "{times:?}");
+}
+
+#[tokio::test]
 async fn a_cursor_that_is_not_ours_is_told_apart() {
     let world = World::start().await;
     let acme = world.company().await;

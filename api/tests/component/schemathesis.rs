@@ -45,4 +45,6 @@ async fn schemathesis_finds_nothing() {
     let output = tokio::time::timeout(LIMIT, run).await.expect("it ends in time").unwrap();
     let (told, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{told}\n{errors}");
+    let all = crate::description::routes().len();
+    assert!(told.contains(&format!("{all} selected / {all} total")), "not every operation was asked:\n{told}");
 }

@@ -80,6 +80,7 @@ async fn start(connection: &ValidConnection, claim: bool, context: &Context) -> 
         let pod = build::trace::carrying(pod, runtime::trace::current());
         // A pod is large, and would make this future and all around it so.
         let made = Box::pin(create(connection, pod, "create pod", context)).await?;
+        tracing::info!(pod = made.metadata.uid, connection = %connection.id, company = %connection.company, "pod made");
         context.memory.pods.keep(connection.id, Arc::new(made));
         metrics::PODS_CREATED.count([]);
         Ok::<(), Error>(())

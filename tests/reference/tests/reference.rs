@@ -44,3 +44,33 @@ fn the_settings_of_every_program() {
         compare(&format!("settings-{name}.md"), &page).expect("a page can be written");
     }
 }
+
+/// What would be lost: the way to the runbook, at night.
+#[test]
+fn every_link_between_the_documents_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (mut left, mut dead, mut links) = (vec![root], Vec::new(), 0);
+    while let Some(folder) = left.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+            let (path, name) = (entry.path(), entry.file_name());
+            let skipped = ["node_modules", "target", "dist"].iter().any(|skipped| name == *skipped);
+            if entry.file_type().expect("a type").is_dir() && !skipped && !name.to_string_lossy().starts_with('.') {
+                left.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                let text = std::fs::read_to_string(&path).expect("text");
+                let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+                // Patterns in tables look a little like links.
+                for target in
+                    targets.filter(|target| !target.is_empty() && !target.contains("://") && !target.contains('['))
+                {
+                    links += 1;
+                    if !path.parent().expect("it is in one").join(target).exists() {
+                        dead.push(format!("{}: {target}", path.display()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(dead.is_empty(), "{dead:#?}");
+    assert!(links > 40, "only {links} links: is this where the documents are?");
+}
