@@ -40,6 +40,10 @@ const QUEUE: usize = 1024;
 /// Reconciles at once. More only queue up at the API server.
 const CONCURRENCY: u16 = 64;
 
+/// What is under way when the operator is told to end may go on for this long. Then it is dropped: every step can be done
+/// again, and the next leader waits (5 s is what an orderly change may take in all).
+const LAST_STEPS: Duration = Duration::from_secs(3);
+
 /// How long tasks may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -134,7 +138,18 @@ pub fn operate(
     let (token, acting) = (shutdown.token(), TaskTracker::new());
     let definition = definition::watch(context.client.clone(), health.gate("definition"));
     shutdown.spawn("definition", until(token.clone(), definition));
-    // Not raced against the token: it ends by itself once the reconciles under way have ended.
+    // It ends by itself once the reconciles under way have ended.
+    let late = token.clone();
+    let late = async move {
+        late.cancelled().await;
+        tokio::time::sleep(LAST_STEPS).await;
+    };
+    let controller = async move {
+        tokio::select! {
+            () = controller => {}
+            () = late => tracing::warn!("reconciles that did not end in time are left to the next leader"),
+        }
+    };
     shutdown.spawn("controller", acting.track_future(finished(controller)));
     shutdown.spawn("companies", until(token.clone(), companies));
     shutdown.spawn("census", until(token.clone(), census::run(context.clone())));

@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use harness::eventually;
+use harness::{Fault, Proxy, eventually};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt};
@@ -34,11 +34,11 @@ struct Replica {
 }
 
 impl Replica {
-    fn start(stage: &Stage, name: &'static str) -> Self {
+    fn start(stage: &Stage, name: &'static str, redis: String) -> Self {
         let admin = harness::free_block();
         let process = Command::new(env!("CARGO_BIN_EXE_operator"))
             .env("KUBECONFIG", kubeconfig(stage, name))
-            .envs([("REDIS_URL", stage.redis.url()), ("SESSION_IMAGE", "session:1".to_owned())])
+            .envs([("REDIS_URL", redis), ("SESSION_IMAGE", "session:1".to_owned())])
             .envs([("POD_NAME", name), ("POD_UID", "1"), ("LOG_FORMAT", "text")])
             .envs([("POD_NAMESPACE", "default".to_owned()), ("ADMIN_ADDRESS", format!("127.0.0.1:{admin}"))])
             .kill_on_drop(true)
@@ -127,12 +127,13 @@ fn writes(stage: &Stage, by: &str) -> Vec<(String, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_acts_another_takes_over_and_who_was_deposed_writes_nothing() {
     let stage = Stage::without_operator().await;
-    let first = Replica::start(&stage, "first");
+    let first = Replica::start(&stage, "first", stage.redis.url());
     leads(&stage, &first, SOON).await;
     makes_a_pod(&stage, "one", SOON).await;
     let one = stage.pod("one").await.uid();
 
-    let mut second = Replica::start(&stage, "second");
+    let way = Proxy::start(stage.redis.port()).await;
+    let mut second = Replica::start(&stage, "second", format!("redis://{}/", way.address()));
     eventually(SOON, "a standby to be ready", async || second.ready().await).await;
     eventually(SOON, "a standby to look at the lease", async || match looks_at_the_lease(&stage, "second") {
         0 => Err("not yet"),
@@ -162,6 +163,9 @@ async fn one_acts_another_takes_over_and_who_was_deposed_writes_nothing() {
     stage.pod("three").await;
     assert_eq!(writes(&stage, "first"), written, "and leaves it to the one that leads");
 
+    // In the middle of something that does not come to its end.
+    way.set(Fault::Hang);
+    makes_a_pod(&stage, "busy", SOON).await;
     second.signal(Signal::TERM);
     let orderly = leads(&stage, &first, ORDERLY).await;
     assert!(second.process.wait().await.expect("ends").success(), "an orderly end");
