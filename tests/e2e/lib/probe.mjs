@@ -58,11 +58,12 @@ export const RESTRICTED = {
   container: { securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } },
 };
 
-/** A shell on a node, with all its rights, that sees the node's processes. */
+/** A shell on a node, with all its rights, that sees the node's processes and speaks from the node's own address. */
 export async function onNode(name) {
   const shell = await probe('default', `node-probe-${name}`, {
     nodeName: name,
     hostPID: true,
+    hostNetwork: true,
     tolerations: [{ operator: 'Exists' }],
     container: { securityContext: { privileged: true } },
   });
