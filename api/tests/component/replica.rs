@@ -27,7 +27,9 @@ impl Replica {
         // Not ports that the kernel gives to outgoing connections: one of those can be taken before the program binds it.
         let port = harness::free_block();
         let admin = port + 1;
-        let process = tokio::process::Command::new(env!("CARGO_BIN_EXE_api"))
+        // A measurement brings an optimised one.
+        let program = std::env::var_os("API_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_api").into());
+        let process = tokio::process::Command::new(program)
             .kill_on_drop(true)
             .env_clear()
             .env("DATABASE_URL", &world.database_url)
