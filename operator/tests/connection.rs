@@ -3,13 +3,13 @@
 
 mod stage;
 
-use crds::WhatsAppConnection;
+use crds::{COMPANY_LABEL, WhatsAppConnection};
 use harness::eventually;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::ResourceExt;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
 use relay::SessionState;
 use serde_json::json;
 
@@ -121,4 +121,30 @@ async fn what_belongs_to_somebody_else_is_left_alone_and_said() {
     })
     .await;
     stage.condition("lost", "Accepted", "False", "CompanyMismatch").await;
+}
+
+/// What would be lost: an account for good, because its resource came before the label of its namespace.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_without_its_companys_label_is_said_and_its_label_is_noticed() {
+    let stage = Stage::new().await;
+    let unlabelled: [(&str, &str); 0] = [];
+    let namespace = stage.plane.namespace(&stage.client, unlabelled).await;
+    let connections: Api<WhatsAppConnection> = Api::namespaced(stage.client.clone(), &namespace);
+    let connection =
+        WhatsAppConnection::new("sales", serde_json::from_value(json!({"companyId": "globex"})).expect("valid"));
+    connections.create(&PostParams::default(), &connection).await.expect("is accepted");
+    eventually(SOON, "the reason", async || {
+        let conditions =
+            connections.get("sales").await.map_err(|error| error.to_string())?.status.unwrap_or_default().conditions;
+        let said = conditions.iter().any(|c| c.type_ == "Accepted" && c.reason == "CompanyMismatch");
+        if said { Ok(()) } else { Err(format!("{conditions:?}")) }
+    })
+    .await;
+    let pods: Api<Pod> = Api::namespaced(stage.client.clone(), &namespace);
+    assert!(pods.get_opt("sales").await.expect("answers").is_none());
+
+    let label = Patch::Merge(json!({"metadata": {"labels": {COMPANY_LABEL: "globex"}}}));
+    let namespaces: Api<Namespace> = Api::all(stage.client.clone());
+    namespaces.patch(&namespace, &PatchParams::default(), &label).await.expect("is labelled");
+    eventually(SOON, "the pod", async || pods.get("sales").await).await;
 }
