@@ -2,6 +2,8 @@
 //! users are: the API's and the operator's side of the relay, and the phone. What a test loses is said in its name.
 
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod faults;
