@@ -203,7 +203,7 @@ async fn a_session_that_hears_nothing_is_called_deaf_and_misses_nothing() {
 
 impl World {
     /// A message that the page stores without an event.
-    fn silently(&self, text: &str) {
+    pub fn silently(&self, text: &str) {
         let message = serde_json::json!({"chat": ANA, "text": text, "silent": true});
         self.simulator.receive(PHONE, serde_json::from_value(message).expect("fits")).expect("received");
     }

@@ -5,7 +5,7 @@
   'use strict';
   const modulesMap = Object.create(null);
   const loaded = Object.create(null);
-  /** How this page differs from the usual one: {pauseMs, changed, renamed, refuseWaJs}. */
+  /** How this page differs from the usual one: {pauseMs, changed, renamed, syncMs, refuseWaJs}. */
   const plan = JSON.parse(document.documentElement.dataset.plan);
   if (plan.refuseWaJs) {
     document.documentElement.dataset.refused = '0';
