@@ -28,6 +28,8 @@ mod send;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod slow_redis;
+#[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod telemetry;
