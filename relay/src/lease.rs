@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::connection::Redis;
 use crate::error::RelayError;
 use crate::ids::ConnectionId;
@@ -14,23 +16,26 @@ pub(crate) const TIME_TO_LIVE: Duration = Duration::from_secs(15);
 /// KEYS: lease, fence. ARGV: holder, ms. The same holder may take it again (its process was restarted in the same pod,
 /// and a kubelet never runs two of one container), anybody else only when it is free. Each taking gets a new fence. None is
 /// below the clock's milliseconds: a Redis that lost its data, or came back from a backup, would give out numbers anew, and
-/// whoever remembers a greater one (the API) would take the session for an overtaken one.
+/// whoever remembers a greater one (the API) would take the session for an overtaken one. The clock is told as well: it is
+/// the one that all who share this Redis can agree on.
 const ACQUIRE: &str = r"
-local held = redis.call('GET', KEYS[1])
-if held and held:match('^(.*)#') ~= ARGV[1] then return {0, redis.call('PTTL', KEYS[1])} end
-local fence, time = redis.call('INCR', KEYS[2]), redis.call('TIME')
+local held, time = redis.call('GET', KEYS[1]), redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if held and held:match('^(.*)#') ~= ARGV[1] then return {0, redis.call('PTTL', KEYS[1]), now} end
+local fence = redis.call('INCR', KEYS[2])
 if fence < now then
   fence = now
   redis.call('SET', KEYS[2], fence)
 end
 redis.call('SET', KEYS[1], ARGV[1] .. '#' .. fence, 'PX', ARGV[2])
-return {1, fence}";
+return {1, fence, now}";
 
-/// KEYS: lease. ARGV: holder#fence, ms. One when it is still held.
+/// KEYS: lease. ARGV: holder#fence, ms. One when it is still held, and the clock.
 const RENEW: &str = r"
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])";
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0, now} end
+return {redis.call('PEXPIRE', KEYS[1], ARGV[2]), now}";
 
 /// KEYS: lease. ARGV: holder#fence.
 const RELEASE: &str = r"
@@ -53,6 +58,8 @@ pub struct Lease {
     holder: String,
     /// The number of this taking.
     pub fence: Fence,
+    /// When it was taken, by Redis' clock.
+    pub taken_at: Timestamp,
 }
 
 impl Lease {
@@ -66,19 +73,20 @@ impl Lease {
     /// Takes the lease for `holder` (the pod's UID) if it is free or already the same holder's.
     pub async fn acquire(redis: &mut Redis, connection: ConnectionId, holder: &str) -> Result<Acquired, RelayError> {
         let names = Names(connection);
-        let (taken, number): (u8, i64) =
+        let (taken, number, now): (u8, i64, i64) =
             evaluate(redis, ACQUIRE, &[names.lease(), names.fence()], &[holder, &milliseconds()]).await?;
         if taken == 0 {
             return Ok(Acquired::HeldByOther(Duration::from_millis(u64::try_from(number).unwrap_or(0))));
         }
         let fence = Fence(u64::try_from(number).unwrap_or(0));
-        Ok(Acquired::Held(Self { names, holder: holder.to_owned(), fence }))
+        Ok(Acquired::Held(Self { names, holder: holder.to_owned(), fence, taken_at: time(now)? }))
     }
 
-    /// Prolongs the lease; [`RelayError::Fenced`] when it is not ours any more.
-    pub async fn renew(&self, redis: &mut Redis) -> Result<(), RelayError> {
-        let held: u8 = evaluate(redis, RENEW, &[self.names.lease()], &[&self.value(), &milliseconds()]).await?;
-        if held == 1 { Ok(()) } else { Err(RelayError::Fenced { mine: self.fence }) }
+    /// Prolongs the lease, and gives the time by Redis' clock; [`RelayError::Fenced`] when it is not ours any more.
+    pub async fn renew(&self, redis: &mut Redis) -> Result<Timestamp, RelayError> {
+        let (held, now): (u8, i64) =
+            evaluate(redis, RENEW, &[self.names.lease()], &[&self.value(), &milliseconds()]).await?;
+        if held == 1 { time(now) } else { Err(RelayError::Fenced { mine: self.fence }) }
     }
 
     /// Gives the lease back, so that the next pod need not wait. Nothing happens when it is not ours any more.
@@ -89,6 +97,12 @@ impl Lease {
     fn value(&self) -> String {
         format!("{}#{}", self.holder, self.fence)
     }
+}
+
+/// Only a Redis whose clock is thousands of years off says anything else.
+fn time(milliseconds: i64) -> Result<Timestamp, RelayError> {
+    let unusable = |_| redis::RedisError::from((redis::ErrorKind::UnexpectedReturnType, "no time"));
+    Ok(Timestamp::from_millisecond(milliseconds).map_err(unusable)?)
 }
 
 fn milliseconds() -> String {

@@ -107,7 +107,11 @@ async fn one_holder_at_a_time_and_whoever_was_overtaken_is_refused() {
     let again = held(&mut own, id(1), "pod-a").await;
     assert!(again.fence > first.fence, "a restarted process gets a fence of its own");
     assert!(matches!(first.renew(&mut own).await, Err(RelayError::Fenced { mine }) if mine == first.fence));
-    again.renew(&mut own).await.expect("is held");
+    let renewed_at = again.renew(&mut own).await.expect("is held");
+    // Deadlines are judged by it.
+    assert!(first.taken_at <= again.taken_at && again.taken_at <= renewed_at);
+    let (seconds, _): (i64, i64) = redis::cmd("TIME").query_async(&mut admin(&redis)).await.expect("answers");
+    assert!((seconds - renewed_at.as_second()).abs() <= 1, "{seconds} {renewed_at}");
 
     let mut overtaken = SessionRelay::new(own.clone(), id(1), &first);
     assert!(matches!(overtaken.append(&ack(1), NOW).await, Err(RelayError::Fenced { .. })));

@@ -21,6 +21,7 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
+use crate::clock::RedisClock;
 use crate::engine::Engine;
 use crate::journal::Journal;
 use crate::metrics;
@@ -49,6 +50,8 @@ pub enum Ask {
 pub struct Commands {
     /// Redis.
     pub relay: SessionRelay,
+    /// What deadlines are judged by.
+    pub clock: RedisClock,
     /// Where the wake-ups come from.
     pub endpoint: Endpoint,
     /// Who does it.
@@ -171,7 +174,7 @@ impl Commands {
             CommandAction::RefreshQr | CommandAction::Logout | CommandAction::ListChats { .. } => None,
         };
         let begun = pending.begun.contains(&command.id);
-        let verdict = judge(&command, *self.state.borrow(), begun, runtime::ambient::now());
+        let verdict = judge(&command, *self.state.borrow(), begun, self.clock.now());
         // Behind another one of its chat.
         let behind = chat.as_ref().is_some_and(|chat| found.waits.contains(chat));
         let waits = verdict == Verdict::Wait || (verdict == Verdict::Run && behind);
@@ -196,7 +199,7 @@ impl Commands {
         }
         let (kind, result) = (name(&command.action), result(&outcome));
         count(kind, result);
-        metrics::COMMAND_SECONDS.observe(offset.age(runtime::ambient::now()), [kind]);
+        metrics::COMMAND_SECONDS.observe(offset.age(self.clock.now()), [kind]);
         let done = Event::CommandDone { command: command.id, outcome };
         span.in_scope(|| {
             tracing::info!(command = %command.id, kind, result, "command ended");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use runtime::health::{Gate, Health, Pulse};
 
 /// The supervisor turns at least every few seconds, except while it closes the browser, which takes up to 25 s.
-const SILENT: Duration = Duration::from_mins(1);
+pub(crate) const SILENT: Duration = Duration::from_mins(1);
 
 /// The parts of this pod's health.
 #[derive(Clone)]

@@ -7,6 +7,7 @@ use relay::{Acquired, ConnectionId, Lease, Redis, RelayError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::RedisClock;
 use crate::health::Parts;
 
 /// Longest pause between two tries for a lease that somebody else holds. They may give it back at any time.
@@ -20,6 +21,8 @@ const RENEW_AGAIN: Duration = Duration::from_secs(1);
 pub struct Held {
     /// The lease.
     pub lease: Lease,
+    /// Redis' clock, read with each renewal.
+    pub clock: RedisClock,
     since: Instant,
 }
 
@@ -43,7 +46,8 @@ pub async fn acquire(
             Ok(Acquired::Held(lease)) => {
                 tracing::info!(fence = %lease.fence, "lease acquired");
                 health.lease.open();
-                return Some(Held { lease, since });
+                let clock = RedisClock::new(lease.taken_at, since);
+                return Some(Held { lease, clock, since });
             }
             Ok(Acquired::HeldByOther(left)) => {
                 if !std::mem::replace(&mut waits, true) {
@@ -87,7 +91,7 @@ pub async fn keep(held: Held, redis: Redis, health: Parts, stop: CancellationTok
 }
 
 async fn renew(held: Held, mut redis: Redis, health: &Parts, stop: CancellationToken) -> Result<(), Lost> {
-    let Held { lease, since: mut renewed } = held;
+    let Held { lease, clock, since: mut renewed } = held;
     let mut pause = Lease::RENEW_EVERY;
     loop {
         tokio::select! {
@@ -97,8 +101,9 @@ async fn renew(held: Held, mut redis: Redis, health: &Parts, stop: CancellationT
         let asked = Instant::now();
         let answer = tokio::time::timeout_at(renewed + Lease::GIVE_UP_AFTER, lease.renew(&mut redis)).await;
         pause = match answer {
-            Ok(Ok(())) => {
+            Ok(Ok(now)) => {
                 health.redis.open();
+                clock.read(now, asked);
                 renewed = asked;
                 Lease::RENEW_EVERY
             }

@@ -2,6 +2,7 @@
 //! own process; `main.rs` is its only other user.
 
 pub mod browser;
+pub mod clock;
 pub mod commands;
 pub mod engine;
 pub mod expected;

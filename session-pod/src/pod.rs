@@ -115,6 +115,7 @@ async fn keep_beating(parts: &Parts) {
 async fn hold(settings: Settings, surroundings: &Surroundings, parts: Parts, held: Held, redis: &Redis) -> Exit {
     let relay = SessionRelay::new(redis.clone(), settings.connection, &held.lease);
     let mut tasks: JoinSet<Result<(), Lost>> = JoinSet::new();
+    let clock = held.clock.clone();
     // Before anything else, because a volume may be slow; and until everything else has ended.
     let kept = CancellationToken::new();
     tasks.spawn(lease::keep(held, redis.clone(), parts.clone(), kept.clone()).in_current_span());
@@ -151,6 +152,7 @@ async fn hold(settings: Settings, surroundings: &Surroundings, parts: Parts, hel
     tasks.spawn(keeping.in_current_span());
     let commands = Commands {
         relay,
+        clock,
         endpoint: settings.redis.clone(),
         engine: engine.clone(),
         journal: journal.clone(),

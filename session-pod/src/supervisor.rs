@@ -208,21 +208,27 @@ async fn next(events: &mut Option<mpsc::Receiver<EngineEvent>>) -> EngineEvent {
 mod tests {
     use relay::EngineVersions;
     use runtime::health::Health;
+    use tokio::sync::Notify;
 
     use super::*;
     use crate::engine::scripted::Scripted;
+    use crate::health::SILENT;
     use crate::session::Phase;
 
     fn supervisor(folder: &tempfile::TempDir) -> Supervisor {
+        supervisor_of(folder, Arc::new(Scripted::default()), &Health::default())
+    }
+
+    fn supervisor_of(folder: &tempfile::TempDir, engine: Arc<dyn Engine>, health: &Health) -> Supervisor {
         let tools = Tools {
-            engine: Arc::new(Scripted::default()),
+            engine,
             linking: Linking::Qr,
             journal: Journal::open(folder.path(), 1 << 20).expect("opens"),
             status: watch::channel(None).0,
             link: watch::channel(None).0,
             state: watch::channel(SessionState::Starting).0,
             asks: mpsc::channel(1).1,
-            health: Parts::of(&Health::default()),
+            health: Parts::of(health),
         };
         Supervisor::new(tools, "pod-1".to_owned(), Timestamp::UNIX_EPOCH)
     }
@@ -256,6 +262,25 @@ mod tests {
         assert!(!supervisor.tools.journal.mark().complete, "declared closed");
         note(&mut supervisor).await;
         assert!(supervisor.tools.journal.mark().complete && supervisor.sync.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_hangs_in_a_call_is_named_by_liveness_within_its_bound() {
+        let (folder, health) = (tempfile::tempdir().expect("folder"), Health::default());
+        let engine = Arc::new(Scripted { hangs: Some(Notify::new()), ..Scripted::default() });
+        let running = supervisor_of(&folder, engine.clone(), &health).run(CancellationToken::new());
+        let hangs = engine.hangs.as_ref().expect("set").notified();
+        tokio::select! {
+            _ = running => panic!("it ended"),
+            // The first browser is lost at once, and the pause before the next is a second at most.
+            hangs = tokio::time::timeout(Duration::from_secs(10), hangs) => hangs.expect("it hangs"),
+        }
+        let now = std::time::Instant::now();
+        assert_eq!(health.stopped(now), Vec::<String>::new());
+        let told = health.stopped(now + SILENT + Duration::from_secs(1));
+        assert!(told.len() == 1 && told[0].starts_with("supervisor: silent for 6"), "{told:?}");
+        // One that has nothing to do turns several times within the bound.
+        assert!(TURN * 3 < SILENT);
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::EngineError;
 use super::contract::{Options, State};
+use super::failed::Failed;
 use super::scripts::Scripts;
 use super::web::Bridge;
 use crate::browser::cdp::CallError;
@@ -58,6 +59,8 @@ pub(super) enum Note {
     Unreachable,
     /// The page does not answer any more.
     Hangs,
+    /// This script cannot be brought into the page.
+    Unfit(&'static str),
 }
 
 #[derive(Deserialize)]
@@ -65,9 +68,12 @@ struct Whereabouts {
     origin: String,
     /// Of the bridge in the page; 0 when there is none.
     life: u64,
+    /// When the document began: another one has another time.
+    document: f64,
 }
 
-const WHERE: &str = "JSON.stringify({ origin: location.origin, life: window.sessionBridge?.life ?? 0 })";
+const WHERE: &str = "JSON.stringify({ origin: location.origin, life: window.sessionBridge?.life ?? 0, \
+                     document: performance.timeOrigin })";
 
 #[derive(Deserialize, PartialEq, Eq)]
 struct Modules {
@@ -99,12 +105,20 @@ struct Watch {
     unanswered: u32,
     asked: Instant,
     retry: Duration,
+    failed: Failed,
+}
+
+impl Watch {
+    fn new() -> Self {
+        let failed = Failed::never();
+        Self { life: 0, late: 0, unanswered: 0, asked: Instant::now(), retry: RETRY.0, failed }
+    }
 }
 
 impl Keeper {
     /// Runs until nobody listens any more.
     pub(super) async fn run(self) {
-        let mut watch = Watch { life: 0, late: 0, unanswered: 0, asked: Instant::now(), retry: RETRY.0 };
+        let mut watch = Watch::new();
         while !self.notes.is_closed() {
             let pause = self.turn(&mut watch).await;
             tokio::select! {
@@ -128,10 +142,13 @@ impl Keeper {
             }
             Ok(place) => {
                 (watch.late, watch.retry) = (0, RETRY.0);
+                if place.life == 0 && watch.failed.rests(place.document, Instant::now()) {
+                    return LOOK;
+                }
                 if place.life == 0 || place.life != watch.life {
                     watch.life = watch.life.saturating_add(1);
                     watch.unanswered = 0;
-                    self.inject(watch.life).await;
+                    self.inject(watch, place.document).await;
                     watch.asked = Instant::now();
                 } else if watch.asked.elapsed() >= ASK || watch.unanswered > 0 {
                     self.ask(watch).await;
@@ -198,9 +215,10 @@ impl Keeper {
 
     /// Waits until WhatsApp's modules have settled and injects. Gives up without a word when the document changes
     /// meanwhile: the next look begins anew.
-    async fn inject(&self, life: u64) {
-        // Before the bridge can say anything.
-        if self.notes.send(Note::Loading(life)).await.is_err() {
+    async fn inject(&self, watch: &mut Watch, document: f64) {
+        let life = watch.life;
+        // Before the bridge can say anything; in a page that was outdated its first word says it.
+        if !watch.failed.is_outdated() && self.notes.send(Note::Loading(life)).await.is_err() {
             return;
         }
         let started = Instant::now();
@@ -209,7 +227,18 @@ impl Keeper {
             return;
         }
         match self.evaluate_all(life).await {
-            Ok(()) => tracing::info!(life, after_ms = started.elapsed().as_millis(), "scripts injected"),
+            Ok(()) => {
+                watch.failed = Failed::never();
+                let _ = self.notes.send(Note::Loading(life)).await;
+                tracing::info!(life, after_ms = started.elapsed().as_millis(), "scripts injected");
+            }
+            Err(CallError::Threw(script)) => {
+                watch.failed.again(document, (self.fraction)(), Instant::now());
+                tracing::warn!(script, times = watch.failed.times, "a script cannot be brought into the page");
+                if watch.failed.is_outdated() {
+                    let _ = self.notes.send(Note::Unfit(script)).await;
+                }
+            }
             Err(error) => tracing::warn!(%error, "scripts not injected"),
         }
     }
@@ -235,17 +264,25 @@ impl Keeper {
     }
 
     async fn evaluate_all(&self, life: u64) -> Result<(), CallError> {
-        let there = self.page.evaluate("wa-js", "!!window.WPP", LOOK_DEADLINE).await?;
-        if there.as_bool() != Some(true) {
-            self.page.evaluate("prelude.js", &self.scripts.prelude, INJECTION).await?;
-            self.page.evaluate("wa-js.js", &self.scripts.wa_js, INJECTION).await?;
+        if !self.has_wa_js().await? {
+            self.page.evaluate("prelude", &self.scripts.prelude, INJECTION).await?;
+            self.page.evaluate("wa-js", &self.scripts.wa_js, INJECTION).await?;
+            // Without it the bridge leaves nothing behind, either.
+            if !self.has_wa_js().await? {
+                return Err(CallError::Threw("wa-js"));
+            }
         }
         let patience = self.patience.saturating_mul(READY).as_millis();
         let options = Options { life, patience_ms: u64::try_from(patience).unwrap_or(u64::MAX) };
         let options = serde_json::to_string(&options)
-            .map_err(|_| CallError::Failed("bridge.js", "options are not JSON".to_owned()))?;
+            .map_err(|_| CallError::Failed("bridge", "options are not JSON".to_owned()))?;
         // Together, so that no document gets a bridge without its number.
         let script = format!("window.sessionBridgeOptions = {options};\n{}", self.scripts.bridge);
-        self.page.evaluate("bridge.js", &script, INJECTION).await.map(drop)
+        self.page.evaluate("bridge", &script, INJECTION).await.map(drop)
+    }
+
+    async fn has_wa_js(&self) -> Result<bool, CallError> {
+        let there = self.page.evaluate("look", "!!window.WPP", LOOK_DEADLINE).await?;
+        Ok(there.as_bool() == Some(true))
     }
 }

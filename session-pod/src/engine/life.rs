@@ -174,6 +174,10 @@ impl Life {
                     Some(Note::Loading(life)) => self.begin(running, life).await,
                     Some(Note::State(state)) => self.compare(running, state).await,
                     Some(Note::Unreachable) => self.tell(EngineEvent::Unreachable).await,
+                    Some(Note::Unfit(script)) => {
+                        let versions = EngineVersions { missing: vec![script.to_owned()], ..EngineVersions::default() };
+                        self.tell(EngineEvent::Outdated(versions)).await;
+                    }
                     Some(Note::Hangs) => {
                         self.unhang(running).await;
                         if running.hangs {

@@ -3,6 +3,7 @@
 
 mod contract;
 mod decode;
+mod failed;
 mod inject;
 mod life;
 #[cfg(test)]

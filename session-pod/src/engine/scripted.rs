@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use relay::{Chat, ChatId, MessageId};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::{Engine, EngineError, EngineEvent, Pace, Page};
 use crate::session::CodeText;
@@ -18,11 +19,21 @@ pub struct Scripted {
     pub chats: Vec<Chat>,
     /// Its chats' messages, newest first, as they are given page by page; nothing is a message deleted meanwhile.
     pub pages: Mutex<VecDeque<Option<Page>>>,
+    /// Told when it was started again, which then never comes to an end. Each start before is lost at once.
+    pub hangs: Option<Notify>,
+    /// Whether it was started once.
+    pub started: AtomicBool,
 }
 
 #[async_trait]
 impl Engine for Scripted {
     async fn start(&self) -> mpsc::Receiver<EngineEvent> {
+        if self.started.swap(true, Ordering::Relaxed)
+            && let Some(hangs) = &self.hangs
+        {
+            hangs.notify_one();
+            return std::future::pending().await;
+        }
         mpsc::channel(1).1
     }
 

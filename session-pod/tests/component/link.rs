@@ -21,13 +21,13 @@ async fn after_a_logout_no_code_is_shown_until_somebody_asks() {
     assert!(out.elapsed() < Duration::from_secs(10), "{:?}", out.elapsed());
     assert_eq!((status.reason.as_deref(), status.account), (Some("Unlinked"), None));
 
-    no_code_for_a_while(&mut world).await;
+    no_code_for_a_while(&mut world, SessionState::LoggedOut).await;
     assert!(pod.health.missing().is_empty(), "a logged-out session is no broken pod");
     // Nor after a restart: the volume remembers that nobody asked.
     assert_eq!(pod.end().await, Exit::Stopped);
     let pod = world.pod("pod-2");
     world.state(SessionState::LoggedOut).await;
-    no_code_for_a_while(&mut world).await;
+    no_code_for_a_while(&mut world, SessionState::LoggedOut).await;
 
     // Nobody has decided anything yet, so nothing has been put aside. Then somebody does: a new link, a new profile.
     assert_eq!(world.set_aside(), 0);
@@ -48,12 +48,12 @@ async fn after_a_logout_no_code_is_shown_until_somebody_asks() {
 }
 
 /// The page makes codes all the time; a code that shows up would be there within its 5 seconds.
-async fn no_code_for_a_while(world: &mut World) {
+async fn no_code_for_a_while(world: &mut World, state: SessionState) {
     for _ in 0..20 {
         assert_eq!(world.api.link(world.connection).await.expect("answers"), None);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    assert_eq!(world.status().await.expect("a status").state, SessionState::LoggedOut);
+    assert_eq!(world.status().await.expect("a status").state, state);
 }
 
 fn failed(reason: &str) -> Outcome {
@@ -66,19 +66,34 @@ async fn codes_are_counted_stop_when_nobody_scans_and_start_again_when_asked() {
         SimulatorSettings { qr_lifetime: Duration::from_secs(3), qr_codes: 4, ..SimulatorSettings::default() };
     let mut world = World::with(settings, &[]).await;
     let pod = world.pod("pod-1");
-    let first = world.code().await;
-    let (mut api, connection) = (world.api.clone(), world.connection);
-    let second = eventually(LONG, "another code", async || match api.link(connection).await {
-        Ok(Some(code)) if code.code != first.code => Ok(code),
-        other => Err(format!("{other:?}")),
+    // What WhatsApp's page showed, and what we did.
+    let (mut made, mut shown) = (Vec::new(), Vec::new());
+    let (mut api, connection, simulator) = (world.api.clone(), world.connection, &world.simulator);
+    let idle = eventually(LONG, "the end of the codes", async || {
+        made.extend(simulator.pages().into_iter().find_map(|page| page.qr));
+        made.dedup();
+        shown.extend(api.link(connection).await.map_err(|error| error.to_string())?);
+        shown.dedup_by(|newer, older| newer.code == older.code);
+        match api.status(connection).await.map_err(|error| error.to_string())? {
+            Some(status) if status.payload.state == SessionState::QrIdle => Ok(status.payload),
+            other => Err(format!("{other:?}")),
+        }
     })
     .await;
-    assert!(second.attempt > first.attempt);
-    let idle = world.state(SessionState::QrIdle).await;
     assert_eq!((idle.reason.as_deref(), idle.link), (Some("CodesUnused"), None));
-    assert_eq!(world.api.link(world.connection).await.expect("answers"), None);
+    assert_eq!(made.len(), 4, "{made:?}");
+    // The first ones may have come before our scripts.
+    let told = made.iter().skip(made.len().saturating_sub(shown.len())).enumerate();
+    let told: Vec<_> = told.map(|(index, code)| (u32::try_from(index + 1).expect("few"), code.as_str())).collect();
+    assert_eq!(shown.iter().map(|code| (code.attempt, code.code.as_str())).collect::<Vec<_>>(), told);
+    assert!(shown.len() >= 2, "{shown:?}");
+    no_code_for_a_while(&mut world, SessionState::QrIdle).await;
 
+    let asked = Instant::now();
     assert_eq!(world.order(CommandAction::RefreshQr).await, Outcome::Done);
+    let code = world.code().await;
+    assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
+    assert!(code.attempt == 1 && !made.contains(&code.code), "{code:?}");
     world.scan().await;
     assert_eq!(pod.end().await, Exit::Stopped);
 }

@@ -2,6 +2,8 @@
 //! users are: the API's and the operator's side of the relay, and the phone. What a test loses is said in its name.
 
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod faults;
@@ -25,6 +27,8 @@ mod process;
 mod send;
 #[cfg(test)]
 mod signals;
+#[cfg(test)]
+mod slow_redis;
 #[cfg(test)]
 mod storage;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Redis away for longer than a lease lives. The pod keeps what it hears, ends its browser before somebody else could
+//! Redis away for minutes, and so for longer than a lease lives. The pod keeps what it hears, ends its browser before somebody else could
 //! start one, waits, and goes on where it was: nothing lost, nothing twice, in order, without a code.
 
 use std::time::Duration;
@@ -11,6 +11,9 @@ use super::world::{ANA, LONG, PHONE, SHORT, World};
 
 /// What the fenced pod ends with (`session_pod::pod::Exit::Fenced`): the container is started again.
 const FENCED: Option<i32> = Some(3);
+
+/// Beside other tests, which are as long.
+const AWAY: Duration = Duration::from_secs(130);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_long_absence_of_redis_everything_is_told_once_and_in_order() {
@@ -50,7 +53,7 @@ async fn after_a_long_absence_of_redis_everything_is_told_once_and_in_order() {
     let pod = world.process("pod-1").await;
     pod.answers("/live", 200, "ok").await;
     pod.answers("/ready", 503, "redis").await;
-    while since.elapsed() < Duration::from_secs(25) {
+    while since.elapsed() < AWAY {
         write(&world);
         assert!(world.browsers().is_empty() && pod.lives());
         tokio::time::sleep(Duration::from_millis(500)).await;

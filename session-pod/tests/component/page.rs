@@ -10,6 +10,7 @@ use session_pod::pod::Exit;
 use simulator::{PagePlan, SimulatorSettings};
 use tokio::time::Instant;
 
+use super::hand::Hand;
 use super::world::{ANA, PHONE, World, command, text};
 
 /// Instead of half a minute: the simulator's page is there in a second. Modules that come one by one may take longer.
@@ -17,7 +18,7 @@ const PATIENCE: &str = "--page-patience-ms=3000";
 
 fn plan(changed: &[&str], renamed: &[&str]) -> PagePlan {
     let all = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
-    PagePlan { pause_ms: None, changed: all(changed), renamed: all(renamed) }
+    PagePlan { changed: all(changed), renamed: all(renamed), ..PagePlan::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,6 +57,35 @@ async fn a_page_that_does_not_fit_is_named_reloaded_once_and_works_when_it_fits_
     assert_eq!(world.status().await.expect("a status").engine.missing, [""; 0]);
     let reloads = world.states().await.iter().filter(|state| **state == SessionState::Outdated).count();
     assert_eq!(reloads, 2, "each page is called outdated once");
+    assert_eq!(pod.end().await, Exit::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_takes_no_script_is_called_outdated_left_alone_and_works_when_it_takes_them_again() {
+    let mut world = World::with(SimulatorSettings::default(), &[PATIENCE]).await;
+    world.simulator.plan_page(PagePlan { refuse_wa_js: true, ..PagePlan::default() }).expect("planned");
+    let pod = world.pod("pod-1");
+    let begun = Instant::now();
+    let status = world.state(SessionState::Outdated).await;
+    println!("outdated after {:?}", begun.elapsed());
+    // Three tries of 3 s with 5 s between them, a reload and one more try, a browser, and a busy machine.
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+    assert_eq!(status.reason.as_deref(), Some("ModulesMissing"));
+    assert_eq!(status.engine.missing, ["wa-js"]);
+    assert!(status.engine.browser.is_some(), "{:?}", status.engine);
+
+    // Into this document it is tried now, after 5 to 10 s, and after another 10 to 20; every 5 s would be seven times.
+    let (browsers, before) = (world.browsers(), world.states().await);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let tries = world.tries_refused().await;
+    assert!((2..=4).contains(&tries), "tried {tries} times");
+    assert_eq!(world.states().await, before, "each try was a change of state");
+    assert_eq!(world.browsers(), browsers, "another browser fits no better");
+
+    world.simulator.plan_page(PagePlan::default()).expect("planned");
+    world.reload_page().await;
+    world.scan().await;
+    assert_eq!(world.status().await.expect("a status").engine.missing, [""; 0]);
     assert_eq!(pod.end().await, Exit::Stopped);
 }
 
@@ -173,9 +203,15 @@ async fn a_session_that_hears_nothing_is_called_deaf_and_misses_nothing() {
 
 impl World {
     /// A message that the page stores without an event.
-    fn silently(&self, text: &str) {
+    pub fn silently(&self, text: &str) {
         let message = serde_json::json!({"chat": ANA, "text": text, "silent": true});
         self.simulator.receive(PHONE, serde_json::from_value(message).expect("fits")).expect("received");
+    }
+
+    /// How often this document refused wa-js.
+    async fn tries_refused(&self) -> u32 {
+        let tries = Hand::on(self).await.page.evaluate("Number(document.documentElement.dataset.refused)").await;
+        tries.expect("the script runs").into_value().expect("a number")
     }
 
     /// Every telling of a message of this text.

@@ -35,6 +35,8 @@ pub struct Start<'a> {
     pub before: &'a str,
     /// Further arguments.
     pub arguments: &'a [String],
+    /// Further environment.
+    pub environment: &'a [(&'static str, String)],
 }
 
 impl World {
@@ -54,6 +56,7 @@ impl World {
             .arg(format!("--admin-address={admin}"))
             .args(start.arguments)
             .env("VOLUME", self.volume())
+            .envs(start.environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .stderr(output)
             .kill_on_drop(true)

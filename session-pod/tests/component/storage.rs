@@ -3,15 +3,15 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::eventually;
-use relay::SessionState;
+use relay::{Outcome, SessionState};
 use tokio::time::Instant;
 
 use super::process::{GRACE, Process, Start};
-use super::world::{ANA, LONG, PHONE, SHORT, World};
+use super::world::{ANA, LONG, PHONE, SHORT, World, text};
 
 /// Exit codes of `session_pod::pod::Exit`, which the operator shows.
 const GAVE_UP: Option<i32> = Some(4);
@@ -26,20 +26,7 @@ async fn a_full_volume_stops_no_message_and_is_shown_until_there_is_room() {
     assert_eq!(metric(&pod, FAILING).await, Some(0));
 
     let full = pod.path(&world.volume()).join("full");
-    let mut written = 0;
-    eventually(SHORT, "the complaint about the volume", async || {
-        // The browser writes, too, and now and then it makes room.
-        fill(&full);
-        let words = format!("into a full volume {written}");
-        world.simulator.receive_text(PHONE, ANA, &words).expect("received");
-        world.message(&words).await;
-        written += 1;
-        match metric(&pod, FAILING).await {
-            Some(1) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    let written = fill_until_shown(&mut world, &pod).await;
     assert_eq!(world.state(SessionState::Connected).await.pod_uid, "pod-1");
     pod.answers("/ready", 200, "ok").await;
 
@@ -65,6 +52,26 @@ async fn a_full_volume_stops_no_message_and_is_shown_until_there_is_room() {
     })
     .await;
     assert_eq!(pod.end().await.0, Some(0));
+}
+
+/// Messages go on coming in. Gives their number.
+async fn fill_until_shown(world: &mut World, pod: &Process) -> u32 {
+    let full = pod.path(&world.volume()).join("full");
+    let mut written = 0;
+    eventually(SHORT, "the complaint about the volume", async || {
+        // The browser writes, too, and now and then it makes room.
+        fill(&full);
+        let words = format!("into a full volume {written}");
+        world.simulator.receive_text(PHONE, ANA, &words).expect("received");
+        world.message(&words).await;
+        written += 1;
+        match metric(pod, FAILING).await {
+            Some(1) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    written
 }
 
 fn fill(file: &Path) {
@@ -140,12 +147,74 @@ async fn a_browser_that_does_not_start_is_tried_again_and_then_given_up() {
     tokio::join!(gives_up("exit 7"), gives_up("sleep 600"));
 }
 
-/// Six tries with pauses of 1, 2, 4, 8 and 16 s, each of them shortened by half at most.
-async fn gives_up(browser: &str) {
+/// A node that is short of something for a moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_starts_at_the_third_try_connects() {
     let mut world = World::new().await;
+    let pod = world.process("pod-1").await;
+    world.scan().await;
+    let codes = world.links_shown().await;
+    assert_eq!(pod.end().await.0, Some(0));
+
+    let tries = world.folder.path().join("tries");
+    let script = format!(
+        "[ \"$1\" = --version ] || {{ echo >>{tries}; [ $(wc -l <{tries}) -gt 2 ] || exit 7; }}\n\
+         exec /usr/bin/chromium \"$@\"",
+        tries = tries.display()
+    );
+    let arguments = [format!("--browser={}", browser(&world, &script).display())];
+    let begin = Instant::now();
+    let pod = world.start("pod-2", &Start { arguments: &arguments, ..Start::default() }).await;
+    eventually(LONG, "the new pod to be connected", async || match world.status().await {
+        Some(status) if status.pod_uid == "pod-2" && status.state == SessionState::Connected => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    // Pauses of 1 and 2 s at most, beside an ordinary start.
+    assert!(begin.elapsed() < Duration::from_secs(40), "{:?}", begin.elapsed());
+    assert_eq!(std::fs::read_to_string(tries).expect("tries").lines().count(), 3);
+    assert_eq!(world.links_shown().await, codes, "a code was shown");
+    assert_eq!(pod.end().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_is_full_at_the_start_is_shown_and_stops_no_message() {
+    let mut world = World::new().await;
+    let pod = world.process("pod-1").await;
+    world.scan().await;
+    let codes = world.links_shown().await;
+    assert_eq!(pod.end().await.0, Some(0));
+
+    // The same volume with no room left on it.
+    let before = "cp -a \"$VOLUME\" \"$VOLUME.copy\"; mount -t tmpfs -o size=128m tmpfs \"$VOLUME\"; \
+                  cp -a \"$VOLUME.copy/.\" \"$VOLUME\"; dd if=/dev/zero of=\"$VOLUME/full\" bs=4k 2>/dev/null || true";
+    world.forget_status().await;
+    let pod = world.start("pod-2", &Start { before, ..Start::default() }).await;
+    assert_eq!(world.state(SessionState::Connected).await.pod_uid, "pod-2");
+    fill_until_shown(&mut world, &pod).await;
+    assert_eq!(world.order(text(ANA, "out of a full volume").1).await, Outcome::Done);
+    assert_eq!(pod.end().await.0, Some(0));
+
+    // There is room again.
+    world.forget_status().await;
+    let pod = world.process("pod-3").await;
+    world.state(SessionState::Connected).await;
+    assert_eq!(world.links_shown().await, codes, "a code was shown");
+    assert_eq!(pod.end().await.0, Some(0));
+}
+
+/// A program for the pod to take for its browser.
+fn browser(world: &World, script: &str) -> PathBuf {
     let program = world.folder.path().join("browser");
-    std::fs::write(&program, format!("#!/bin/sh\n[ \"$1\" = --version ] || {browser}\n")).expect("written");
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("written");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    program
+}
+
+/// Six tries with pauses of 1, 2, 4, 8 and 16 s, each of them shortened by half at most.
+async fn gives_up(script: &str) {
+    let mut world = World::new().await;
+    let program = browser(&world, &format!("[ \"$1\" = --version ] || {script}"));
     let arguments = [format!("--browser={}", program.display()), "--browser-start-seconds=1".to_owned()];
     let begin = Instant::now();
     let pod = world.start("pod-1", &Start { arguments: &arguments, ..Start::default() }).await;

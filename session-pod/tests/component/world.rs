@@ -41,6 +41,8 @@ pub struct World {
     pub redis: harness::Redis,
     pub connection: ConnectionId,
     pub api: ApiRelay,
+    /// Where pods find Redis.
+    pub redis_url: String,
     /// Further arguments of the browser.
     pub browser_arguments: String,
     pub folder: tempfile::TempDir,
@@ -78,6 +80,7 @@ impl World {
         std::fs::write(folder.path().join("password"), credentials.password()).expect("written");
         Self {
             simulator,
+            redis_url: redis.url(),
             redis,
             connection,
             api: ApiRelay::new(client),
@@ -111,7 +114,7 @@ impl World {
             format!("--connection-id={}", self.connection),
             "--company-id=acme".to_owned(),
             format!("--pod-uid={uid}"),
-            format!("--redis-url={}", self.redis.url()),
+            format!("--redis-url={}", self.redis_url),
             format!("--redis-credentials-dir={}", folder.display()),
             format!("--profile-dir={}", folder.join(volume).display()),
             format!("--scratch-dir={}", folder.join("scratch").join(uid).display()),
@@ -152,6 +155,12 @@ impl World {
 
     pub async fn status(&mut self) -> Option<SessionStatus> {
         self.api.status(self.connection).await.expect("Redis answers").map(|envelope| envelope.payload)
+    }
+
+    /// Takes the status of a pod that is no more out of Redis: what stands there next is the next one's.
+    pub async fn forget_status(&mut self) {
+        let status = relay::Names(self.connection).status();
+        redis::cmd("DEL").arg(status).query_async::<()>(&mut self.client()).await.expect("deleted");
     }
 
     /// Waits for a state, and gives the whole status.

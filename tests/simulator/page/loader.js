@@ -5,8 +5,18 @@
   'use strict';
   const modulesMap = Object.create(null);
   const loaded = Object.create(null);
-  /** How this page differs from the usual one: {pauseMs, changed, renamed}. */
+  /** How this page differs from the usual one: {pauseMs, changed, renamed, syncMs, refuseWaJs}. */
   const plan = JSON.parse(document.documentElement.dataset.plan);
+  if (plan.refuseWaJs) {
+    document.documentElement.dataset.refused = '0';
+    Object.defineProperty(global, 'WPP', {
+      get: () => undefined,
+      set: () => {
+        document.documentElement.dataset.refused++;
+        throw new Error('refused');
+      },
+    });
+  }
   const registeredAs = (id) => (plan.renamed.includes(id) ? `${id}Next` : id);
 
   function load(id) {

@@ -1,7 +1,7 @@
 // The life of the page: waiting for a scan or logging in, loading chats, taking what the server says, losing the link.
 'use strict';
 
-(function ({ define }) {
+(function ({ define, plan }) {
   /** WhatsApp shows a word of farewell, then starts over as a page that was never linked. */
   const FAREWELL_MS = 400;
   /** What a message looks like that came before its key did, and how long the key takes. */
@@ -49,8 +49,12 @@
         link.send({ type: 'stored' });
       },
       /** Everything this device is allowed to know already. None of it is new. */
-      sync({ account, chats, messages }) {
+      async sync({ account, chats, messages }) {
         Conn.set({ connected: true, wid: loginState.me.phone, pushname: account.pushName ?? '' });
+        if (plan.syncMs) {
+          Stream.set({ mode: 'SYNCING', info: 'SYNCING' });
+          await new Promise((resolve) => setTimeout(resolve, plan.syncMs));
+        }
         for (const chat of chats) on.chat({ chat });
         for (const message of messages) {
           const msg = file(createWid(message.chat), attributes(message, false));

@@ -14,6 +14,10 @@ pub struct PagePlan {
     pub changed: Vec<String>,
     /// Modules that are registered under another id.
     pub renamed: Vec<String>,
+    /// Milliseconds that the loading of chats takes.
+    pub sync_ms: Option<u32>,
+    /// Whatever defines `window.WPP`, as wa-js does, throws.
+    pub refuse_wa_js: bool,
 }
 
 impl PagePlan {
