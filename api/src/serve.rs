@@ -114,6 +114,7 @@ pub async fn start(
     health: &Health,
     shutdown: &Shutdown,
 ) -> Result<SocketAddr, StartError> {
+    let heartbeats = Store::for_heartbeats(settings.database.clone());
     let store = Store::new(settings.database);
     let fleet = Fleet::new(client);
     let relay = ApiRelay::new(settings.redis.connect()?);
@@ -151,7 +152,7 @@ pub async fn start(
     shutdown.spawn("history", async move {
         let stop = tasks.token();
         if wait_for_schema(&store, &gate, &stop).await {
-            tasks.spawn("heartbeat", replicas::beat(replicas, store, stop.clone()));
+            tasks.spawn("heartbeat", replicas::beat(replicas, heartbeats, stop.clone()));
             tasks.spawn("outbox", messages::outbox::sweep(app.clone(), stop.clone()));
             tasks.spawn("removal of history", history::sweep(app.clone(), stop.clone()));
             tasks.spawn("ingest", ingest::run(app, settings.redis, pulse, stop.clone()));

@@ -110,7 +110,8 @@ struct Turn {
 }
 
 async fn turn(app: App, connection: ConnectionId, mut held: Option<Cursor>) -> Turn {
-    // What is dropped at the time-out may have been committed: then the cursor does not fit any more, and is read anew.
+    // What is dropped at the time-out may have been committed and not told: then nothing is held, and the connection is
+    // taken anew.
     let left = match tokio::time::timeout(TURN, worker::drain(&app, connection, &mut held)).await {
         Ok(Ok(Some(stored))) => Left::After(stored),
         Ok(Ok(None)) => Left::Nothing,

@@ -1,6 +1,6 @@
 //! The work on one connection: read after the cursor, commit, then trim the stream and tell the replicas. Everything
-//! after the commit may be lost without harm: trimming is done again with the next batch, and what was not told is told
-//! by whoever takes the connection over, or found missing by the replicas that have sockets.
+//! after the commit may be lost without harm: trimming is done again with the next batch, and after what was not told the
+//! connection is taken anew, which tells the replicas that have sockets how far they should be.
 
 use relay::{ApiRelay, ConnectionId, Offset, RelayError};
 use runtime::ambient;
@@ -43,8 +43,9 @@ impl IngestError {
     }
 }
 
-/// Commits what the connection's stream holds, under the ownership in `held`, which is taken when there is none and gone
-/// when somebody else took it. Gives the last that was stored when there may be more. The stream of a connection that
+/// Commits what the connection's stream holds, under the ownership in `held`, which is taken when there is none. It is
+/// gone when somebody else took it, and while it is not known that clients were told of all that is committed, also when
+/// this future is dropped in between: it is then taken again. Gives the last that was stored when there may be more. The stream of a connection that
 /// the cluster does not vouch for, or that is another replica's, is left alone.
 pub async fn drain(
     app: &App,
@@ -62,52 +63,57 @@ pub async fn drain(
     };
     *held = Some(cursor);
     for _ in 0..BATCHES {
+        // The fence would stop us, but not before the new owner, which waits for our lock, has waited in vain.
+        if !app.replicas().owns(connection) {
+            *held = None;
+            return Ok(None);
+        }
         let entries = relay.events(connection, cursor.last, BATCH).await?;
         if entries.is_empty() {
             return Ok(None);
         }
-        let written: Written = match write(app.store(), &known, cursor, &entries, ambient::now()).await {
-            Ok(written) => written,
-            // Whether it was committed is not known: what stands in the database is.
-            Err(error) => {
-                *held = None;
-                return Err(error.into());
-            }
-        };
+        // Whether it is committed, and told, is not known until the end of this round: what stands in the database is.
+        *held = None;
+        let written: Written = write(app.store(), &known, cursor, &entries, ambient::now()).await?;
         cursor = written.cursor;
-        *held = Some(cursor);
         // Only what is committed, by us or by whoever had the connection before.
         if let Err(error) = relay.trim(connection, cursor.last).await {
             tracing::warn!(%connection, %error, "stream not trimmed");
         }
+        let mut untold = None;
         for told in written.told {
             // One that fails keeps none of the others back.
-            tell(&mut relay, &known, &Committed::Told(told)).await;
+            untold = tell(&mut relay, &known, &Committed::Told(told)).await.err().or(untold);
         }
+        if let Some(error) = untold {
+            return Err(error.into());
+        }
+        *held = Some(cursor);
     }
     Ok(Some(cursor.last))
 }
 
 /// Takes the connection from whoever has it, and says how far clients are to be told: its last owner may have ended
 /// between a commit and telling of it.
-async fn take(app: &App, relay: &mut ApiRelay, known: &Known) -> Result<Cursor, StoreError> {
+async fn take(app: &App, relay: &mut ApiRelay, known: &Known) -> Result<Cursor, IngestError> {
     let mut tx = app.store().begin(&TenantScope::of_connection(known)).await?;
     let cursor = tx.take(known.id).await?;
     tx.commit().await?;
     tracing::debug!(connection = %known.id, fence = cursor.fence, "connection taken");
     metrics::CONNECTIONS_TAKEN.count([]);
     let position = Step { connection_id: known.id, offset: cursor.told, previous: cursor.told };
-    tell(relay, known, &Committed::Position { position }).await;
+    tell(relay, known, &Committed::Position { position }).await?;
     Ok(cursor)
 }
 
-async fn tell(relay: &mut ApiRelay, known: &Known, committed: &Committed) {
+async fn tell(relay: &mut ApiRelay, known: &Known, committed: &Committed) -> Result<(), RelayError> {
     let outcome = match serde_json::to_string(committed) {
         Ok(payload) => relay.publish_committed(&known.company, &payload).await,
         Err(error) => Err(RelayError::from(error)),
     };
-    if let Err(error) = outcome {
+    if let Err(error) = &outcome {
         metrics::UNTOLD.count([]);
         tracing::warn!(connection = %known.id, %error, "committed, but not told");
     }
+    outcome
 }

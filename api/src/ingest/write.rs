@@ -21,6 +21,20 @@ pub struct Written {
     pub cursor: Cursor,
     /// What clients are to be told, in order.
     pub told: Vec<Told>,
+    counts: Counts,
+}
+
+/// What is counted once it is committed: what is rolled back comes again.
+#[derive(Debug)]
+struct Counts {
+    events: Vec<&'static str>,
+    dead_letters: Vec<&'static str>,
+}
+
+impl Written {
+    const fn nothing(cursor: Cursor) -> Self {
+        Self { cursor, told: Vec::new(), counts: Counts { events: Vec::new(), dead_letters: Vec::new() } }
+    }
 }
 
 /// Why a batch was not committed.
@@ -56,7 +70,7 @@ async fn one_by_one(
     entries: &[Entry],
     now: Timestamp,
 ) -> Result<Written, WriteError> {
-    let mut all = Written { cursor, told: Vec::new() };
+    let mut all = Written::nothing(cursor);
     for entry in entries {
         let one = std::slice::from_ref(entry);
         let written = match commit(store, known, all.cursor, one, None, now).await {
@@ -85,7 +99,7 @@ async fn commit(
     if !tx.hold(known.id, &cursor).await? {
         return Err(WriteError::Overtaken);
     }
-    let mut written = Written { cursor, told: Vec::new() };
+    let mut written = Written::nothing(cursor);
     for entry in entries {
         let envelope = match refused {
             Some(reason) => Err(Unfit::Refused(reason.to_owned())),
@@ -97,7 +111,7 @@ async fn commit(
                 record(&mut tx, known, entry, envelope, &mut written).instrument(span).await?;
             }
             Err(unfit) => {
-                metrics::DEAD_LETTERS.count([unfit.label()]);
+                written.counts.dead_letters.push(unfit.label());
                 tracing::warn!(connection = %known.id, offset = %entry.offset, reason = unfit.label(), "dead letter");
                 tx.keep_dead_letter(known.id, entry, &unfit.to_string(), now).await?;
             }
@@ -106,6 +120,8 @@ async fn commit(
     }
     tx.advance(known.id, &written.cursor).await?;
     tx.commit().await?;
+    written.counts.events.iter().for_each(|kind| metrics::EVENTS.count([*kind]));
+    written.counts.dead_letters.iter().for_each(|reason| metrics::DEAD_LETTERS.count([*reason]));
     for entry in entries {
         metrics::EVENT_SECONDS.observe(entry.offset.age(ambient::now()), []);
     }
@@ -162,7 +178,7 @@ async fn record(
             ("commandDone", row.map(|row| place.message_status(row)), true)
         }
     };
-    metrics::EVENTS.count([kind]);
+    written.counts.events.push(kind);
     let told = told.filter(|_| live);
     let payload = told.as_ref().and_then(|told| serde_json::to_value(told).ok());
     tx.keep_event(connection, &StoredEvent { offset, previous, kind, at: envelope.header.at, payload }).await?;

@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::audience::Audience;
-use super::member::Pace;
+use super::member::{Member, Pace};
 use super::positions::{Positions, Verdict};
 use super::transports::Transports;
 use crate::app::App;
@@ -202,7 +202,7 @@ impl Hub {
                 }
                 followed.state = State::Ready(positions);
                 for member in self.audience.of(company).iter().filter(|member| member.blind.load(Ordering::Relaxed)) {
-                    self.transports.close(&member.socket);
+                    self.close(member);
                 }
             }
             Err(error) => {
@@ -330,8 +330,14 @@ impl Hub {
     /// Clients then come again by themselves, and resume or load everything.
     fn close_all(&self) {
         for member in self.audience.all() {
-            self.transports.close(&member.socket);
+            self.close(&member);
         }
+    }
+
+    /// It may have missed something: what comes after that is not told to it.
+    fn close(&self, member: &Member) {
+        member.give_up();
+        self.transports.close(&member.socket);
     }
 }
 

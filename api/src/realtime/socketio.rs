@@ -161,7 +161,7 @@ async fn join(
     }
     let entry = lobby.entry(&TenantScope::of_token(&identity), &member, heard.as_ref()).await;
     let _ = ack.send(&entry.answer());
-    if member.let_in(&entry.missed) == Pace::FellBehind {
+    if member.let_in(&entry.from, &entry.missed) == Pace::FellBehind {
         lobby.listening.close(socket).await;
     }
 }

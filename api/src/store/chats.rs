@@ -137,12 +137,15 @@ impl TenantTx {
 
     /// A page of a connection's chats, the latest activity first: as it was when the first page was taken. A chat that got
     /// a message since then (`moved`) stands where it stood, or else it would be on no page at all when it had not been
-    /// reached yet. What has only come since then is last.
+    /// reached yet. What has only come since then is last. When that was is the client's word, so it counts for the newest
+    /// 10,000 messages at most: else a page could be made to read all that there are.
     pub async fn chats(&mut self, connection: ConnectionId, page: &ChatPage) -> Result<Vec<ChatRow>, StoreError> {
         let rows = sqlx::query_as(select!(
-            "WITH mark AS (SELECT COALESCE($7, \
+            "WITH mark AS (SELECT COALESCE(GREATEST($7, CASE WHEN $7 IS NOT NULL THEN \
+             (SELECT seq FROM messages WHERE company_id = $1 AND connection_id = $2 AND seq > $7 \
+             ORDER BY seq DESC OFFSET 10000 LIMIT 1) END), \
              (SELECT max(seq) FROM messages WHERE company_id = $1 AND connection_id = $2), 0) AS seq), \
-             listed AS (SELECT id, last_activity_at FROM chats WHERE company_id = $1 AND connection_id = $2 \
+             listed AS NOT MATERIALIZED (SELECT id, last_activity_at FROM chats WHERE company_id = $1 AND connection_id = $2 \
              AND (kind = 'individual' OR ($3 AND kind = 'group'))), \
              moved AS (SELECT DISTINCT chat_id FROM messages WHERE company_id = $1 AND connection_id = $2 \
              AND seq > (SELECT seq FROM mark)), \

@@ -37,7 +37,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
-/// Connections of one replica. PostgreSQL's default of 100 carries several replicas; what finds none free waits
+/// Connections of one replica, besides that of its heartbeats. PostgreSQL's default of 100 carries several replicas; what finds none free waits
 /// [`ACQUIRE`] and is then refused with 503.
 const CONNECTIONS: u32 = 20;
 
@@ -59,10 +59,21 @@ impl Store {
     /// Connects when first used, and again whenever a connection was lost.
     #[must_use]
     pub fn new(options: PgConnectOptions) -> Self {
+        Self::of(options, CONNECTIONS)
+    }
+
+    /// With a connection of its own for heartbeats: where requests have taken all others, a replica must not look dead, for
+    /// then no one would store any company's messages.
+    #[must_use]
+    pub fn for_heartbeats(options: PgConnectOptions) -> Self {
+        Self::of(options, 1)
+    }
+
+    fn of(options: PgConnectOptions, connections: u32) -> Self {
         let options = options
             .application_name("whatsapp-api")
             .options([("statement_timeout", STATEMENT), ("idle_in_transaction_session_timeout", IDLE)]);
-        Self(PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE).connect_lazy_with(options))
+        Self(PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).connect_lazy_with(options))
     }
 
     /// A transaction that sees one company. Rolled back unless committed.

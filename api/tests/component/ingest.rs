@@ -297,3 +297,32 @@ async fn the_log_of_a_connection_has_every_step_with_its_reason_the_newest_first
     let globex = world.company().await;
     globex.caller.get(&path).await.problem(404, "connection_not_found");
 }
+
+/// Redis takes no word for a moment, just after the commit. What would be lost: an event that no screen shows until the
+/// next one comes, which may be hours later.
+#[tokio::test]
+async fn what_was_committed_and_not_told_is_told_without_another_event() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    let stored = async |events: i64| {
+        eventually(SOON, "the event to be stored", async || match world.count("events", id).await {
+            count if count == events => Ok(()),
+            count => Err(count),
+        })
+        .await;
+    };
+    stored(1).await;
+    let mut socket = world.socket(&acme).await;
+    let may_publish = async |rule: &str, redis: &mut relay::Redis| {
+        let mut user = redis::cmd("ACL");
+        let _: () = user.arg("SETUSER").arg("default").arg(rule).query_async(redis).await.unwrap();
+    };
+    may_publish("-publish", &mut session.redis).await;
+    let body = json!({"state": "Reconnecting", "reason": null});
+    let event = json!({"v": 1, "kind": "state", "at": "2026-11-23T10:00:00Z", "fence": session.fence, "body": body});
+    session.append_raw(&event.to_string()).await;
+    stored(2).await;
+    may_publish("+publish", &mut session.redis).await;
+    assert_eq!(socket.next("connection-status").await["state"], "Reconnecting");
+}

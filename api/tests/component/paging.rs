@@ -188,3 +188,30 @@ async fn a_cursor_that_is_not_ours_is_told_apart() {
         acme.caller.get(&format!("{messages}?cursor={cursor}")).await.json(200);
     }
 }
+
+/// What would be lost: the database, to whoever writes a cursor that reads all messages of a connection for each page.
+#[tokio::test]
+async fn a_cursor_from_long_ago_counts_for_the_newest_messages_only() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    for number in 0..3 {
+        stored(&world, id, &mut session, &chat(number), &format!("3A{number}"), number).await;
+    }
+    let many = "INSERT INTO messages (id, company_id, connection_id, chat_id, wa_id, from_me, type, sent_at) \
+                SELECT gen_random_uuid(), company_id, connection_id, chat_id, wa_id || n, false, 'chat', sent_at \
+                FROM messages, generate_series(1, 4000) n WHERE connection_id = $1";
+    sqlx::query(many).bind(id.0).execute(&world.database).await.unwrap();
+    let newest: i64 = sqlx::query_scalar("SELECT max(seq) FROM messages").fetch_one(&world.database).await.unwrap();
+    let chats = format!("/whatsapp/connections/{id}/chats?limit=1");
+    let first = acme.caller.get(&chats).await.json(200);
+    let position = |page: &Value| -> Value {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(page["nextCursor"].as_str().unwrap()).unwrap()).unwrap()
+    };
+    assert_eq!(position(&first)["mark"], newest);
+    let mut forged = position(&first);
+    forged["mark"] = json!(-1);
+    let forged = URL_SAFE_NO_PAD.encode(forged.to_string());
+    let next = acme.caller.get(&format!("{chats}&cursor={forged}")).await.json(200);
+    assert_eq!(position(&next)["mark"], newest - 10_000);
+}

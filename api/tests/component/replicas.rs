@@ -182,3 +182,46 @@ async fn a_message_whose_replica_died_leaves_once() {
     .await;
     assert_eq!(session.sends_waiting().await, 0, "it left once");
 }
+
+/// One company's requests hang in the database and have all connections of the pool. What would be lost: every company's
+/// messages, for as long as a replica that cannot say that it lives owns nothing.
+#[tokio::test]
+async fn requests_that_hang_do_not_make_their_replica_look_dead() {
+    const POOL: i64 = 20;
+    let world = World::start().await;
+    let acme = world.company().await;
+    let id = acme.create("Sales").await;
+    let mut lock = world.database.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE chats IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+    let requests: Vec<_> = (0..2 * POOL)
+        .map(|_| {
+            let caller = world.caller(Some(token(&acme.id, 3600)));
+            tokio::spawn(async move {
+                drop(caller.try_send("GET", &format!("/whatsapp/connections/{id}/chats"), &[], "").await);
+            })
+        })
+        .collect();
+    let hang = async || -> i64 {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                       AND datname = current_database()";
+        sqlx::query_scalar(waiting).fetch_one(&world.database).await.unwrap()
+    };
+    let beaten = async || -> jiff_sqlx::Timestamp {
+        sqlx::query_scalar("SELECT max(seen_at) FROM replicas").fetch_one(&world.database).await.unwrap()
+    };
+    eventually(SOON, "all to hang", async || match hang().await {
+        POOL.. => Ok(()),
+        less => Err(less),
+    })
+    .await;
+    let before = beaten().await.to_jiff();
+    // Longer than a dead one is missed; less than a statement may take.
+    eventually(SOON, "beats for 6 s", async || match beaten().await.to_jiff().duration_since(before) {
+        since if since >= jiff::SignedDuration::from_secs(6) => Ok(()),
+        since => Err(since),
+    })
+    .await;
+    assert!(hang().await >= POOL, "they did not hang that long");
+    drop(lock);
+    requests.iter().for_each(tokio::task::JoinHandle::abort);
+}

@@ -146,6 +146,44 @@ async fn who_missed_too_much_or_says_nonsense_is_told_to_load_everything() {
     assert_eq!((&told["message"]["text"], told["offset"] == secret), (&json!("own"), false));
 }
 
+/// Another replica has committed an event and says so a moment later: by then whoever came meanwhile read it from the
+/// database. What would be lost: that a screen shows it once.
+#[tokio::test]
+async fn what_was_read_from_the_database_is_not_told_again_when_it_is_heard_of() {
+    let world = World::start().await;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+    let heard = message(&mut session, 1).await;
+    stored(&world, id, 1).await;
+    // Who is there already shows when it was heard of.
+    let mut other = world.socket(&acme).await;
+    let late = heard.as_str().unwrap().split('-').next().unwrap().parse::<i64>().unwrap();
+    let told = json!({"name": "new-message", "data": {
+        "connectionId": id, "offset": format!("{late}-7"), "previous": heard, "message": {"text": "late"},
+    }});
+    sqlx::query(
+        "INSERT INTO events (connection_id, ms, seq, company_id, previous, kind, at, payload) \
+         VALUES ($1, $2, 7, $3, $4, 'message', now(), $5)",
+    )
+    .bind(id.0)
+    .bind(late)
+    .bind(&acme.id)
+    .bind(heard.as_str())
+    .bind(&told)
+    .execute(&world.database)
+    .await
+    .unwrap();
+    let (mut socket, joined) = again(&world, &acme, json!({ (id.to_string()): heard })).await;
+    assert_eq!(joined["recovered"], true);
+    assert_eq!(texts(&mut socket, 1).await, ["late"]);
+    let channel = relay::company_channel(&acme.id.parse().unwrap());
+    let mut publish = redis::cmd("PUBLISH");
+    let _: i64 = publish.arg(channel).arg(told.to_string()).query_async(&mut session.redis).await.unwrap();
+    assert_eq!(texts(&mut other, 1).await, ["late"], "it was heard of");
+    message(&mut session, 2).await;
+    assert_eq!(texts(&mut socket, 1).await, ["2"], "once");
+}
+
 /// A browser on a train: it takes nothing for a while, and everybody else goes on.
 #[tokio::test]
 async fn a_client_that_cannot_keep_up_is_closed_and_loads_or_resumes() {
