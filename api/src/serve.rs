@@ -139,7 +139,7 @@ pub async fn start(
     let routes = routes
         .layer(from_fn_with_state(upgraded.clone(), realtime::remember))
         .layer(from_fn_with_state(shutdown.draining(), part));
-    shutdown.spawn("server", http::serve(Lines(listener), routes, http::HEAD, shutdown.token()));
+    shutdown.spawn("server", http::serve(Lines::new(listener), routes, http::HEAD, shutdown.token()));
 
     follow(&fleet, health, shutdown);
     shutdown.spawn("sockets", realtime::expire(io, upgraded, shutdown.token()));
