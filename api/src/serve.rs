@@ -69,13 +69,15 @@ async fn run_until_told(settings: Settings) -> ExitCode {
         Err(error) => return failed(&error),
     };
     let health = Health::default();
+    // Closed until all other gates are there: before that nothing else would keep the process from being called ready.
+    let serving = health.gate("serving");
     let admin = admin::serve(settings.admin_address, health.clone(), exposition, shutdown.token());
     shutdown.spawn("admin server", admin);
-    shutdown.spawn("readiness", drain(health.gate("serving"), shutdown.draining(), shutdown.token()));
     match start(settings, client, &health, &shutdown).await {
         Ok(address) => tracing::info!(%address, "API listens"),
         Err(error) => return failed(&error),
     }
+    shutdown.spawn("readiness", drain(serving, shutdown.draining(), shutdown.token()));
     if shutdown.finished(GRACE).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -139,7 +141,7 @@ pub async fn start(
     let routes = routes
         .layer(from_fn_with_state(upgraded.clone(), realtime::remember))
         .layer(from_fn_with_state(shutdown.draining(), part));
-    shutdown.spawn("server", http::serve(Lines(listener), routes, http::HEAD, shutdown.token()));
+    shutdown.spawn("server", http::serve(Lines::new(listener), routes, http::HEAD, shutdown.token()));
 
     follow(&fleet, health, shutdown);
     shutdown.spawn("sockets", realtime::expire(io, upgraded, shutdown.token()));

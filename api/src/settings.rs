@@ -11,7 +11,7 @@ use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand};
 use relay::{Credentials, Endpoint};
 use runtime::otlp::Collector;
-use runtime::settings::{Complaints, read_secret};
+use runtime::settings::{Complaints, RedisArguments, RedisSettings, ServerArguments, read_secret};
 use runtime::telemetry::LogFormat;
 use sqlx::postgres::PgConnectOptions;
 
@@ -76,30 +76,16 @@ pub struct RawSettings {
     /// Origins of the frontends that may call, separated by commas.
     #[arg(long, env = "FRONTEND_URL", default_value = "http://localhost:3000")]
     frontend_url: String,
-    /// Redis, for example `redis://redis:6379/`.
-    #[arg(long, env = "REDIS_URL", default_value = "", hide_env_values = true)]
-    redis_url: String,
-    /// Redis user that may touch the keys and channels of all sessions.
-    #[arg(long, env = "REDIS_USERNAME", default_value = "default")]
-    redis_username: String,
-    /// File that holds that user's password; unset means what the URL says.
-    #[arg(long, env = "REDIS_PASSWORD_FILE")]
-    redis_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    redis: RedisArguments,
     /// Requests a second that one company may make of one replica; twice as many at once.
     #[arg(long, env = "RATE_LIMIT", default_value = "100")]
     rate_limit: String,
-    /// Where `/live`, `/ready` and `/metrics` are served.
-    #[arg(long, env = "ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
-    admin_address: String,
     /// Seconds from a signal to end until the port closes: so long those who send requests may take to learn of it.
     #[arg(long, env = "DRAIN_SECONDS", default_value = "10")]
     drain_seconds: String,
-    /// json or text.
-    #[arg(long, env = "LOG_FORMAT", default_value = "json")]
-    log_format: String,
-    /// Where traces go: a collector that takes OTLP over HTTP, for example `http://collector:4318`; unset means nowhere.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
-    otlp_endpoint: Option<String>,
+    #[command(flatten)]
+    server: ServerArguments,
 }
 
 /// What `api migrate` needs.
@@ -146,13 +132,10 @@ impl RawSettings {
         let limits: Option<NonZeroU16> = complaints.check("RATE_LIMIT", self.rate_limit.parse());
         let origins = complaints.check("FRONTEND_URL", origins(&self.frontend_url));
         let port: Option<u16> = complaints.check("PORT", self.port.parse());
-        let admin_address = complaints.check("ADMIN_ADDRESS", self.admin_address.parse());
+        let admin_address = self.server.admin_address(&mut complaints);
         let drain: Option<u8> = complaints.check("DRAIN_SECONDS", self.drain_seconds.parse());
-        let log_format = complaints.check("LOG_FORMAT", self.log_format.parse());
-        let collector = complaints.check(
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-            Collector::optional(self.otlp_endpoint.as_deref().unwrap_or_default()),
-        );
+        let log_format = self.server.log_format(&mut complaints);
+        let collector = self.server.collector(&mut complaints);
         let all = (|| {
             Some(Settings {
                 database: database?,
@@ -174,7 +157,7 @@ impl RawSettings {
     pub fn for_migrating(self) -> Result<MigrateSettings, Complaints> {
         let mut complaints = Complaints::default();
         let database = self.database(&mut complaints);
-        let log_format = complaints.check("LOG_FORMAT", self.log_format.parse());
+        let log_format = self.server.log_format(&mut complaints);
         let all = (|| Some(MigrateSettings { database: database?, log_format: log_format? }))();
         complaints.into_result(all)
     }
@@ -195,10 +178,15 @@ impl RawSettings {
     }
 
     fn redis(&self, complaints: &mut Complaints) -> Option<Endpoint> {
-        let password = secret("REDIS_PASSWORD_FILE", self.redis_password_file.as_deref(), complaints).ok()?;
-        let credentials = password.map(|password| Credentials::new(self.redis_username.clone(), password));
-        let endpoint = Endpoint::new(&self.redis_url, credentials.as_ref());
-        complaints.check("REDIS_URL", endpoint.map_err(|_| "is no URL of a Redis, such as redis://host:6379/"))
+        let RedisSettings { url, login, authorities } = self.redis.read(complaints)?;
+        let credentials = login.map(|(user, password)| Credentials::new(user, password));
+        let endpoint = Endpoint::new(&url, credentials.as_ref());
+        let endpoint =
+            complaints.check("REDIS_URL", endpoint.map_err(|_| "is no URL of a Redis, such as redis://host:6379/"))?;
+        match authorities {
+            Some(authorities) => complaints.check("REDIS_CA_FILE", endpoint.trusting(authorities.into())),
+            None => Some(endpoint),
+        }
     }
 
     fn tokens(&self, complaints: &mut Complaints) -> Option<TokenKeys> {
@@ -247,6 +235,18 @@ mod tests {
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
+    /// Made for this test; its key was thrown away. It ends in a hundred years.
+    const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----\n\
+             MIIBdDCCARugAwIBAgIURs9x/n0IAtQiJsu60ecs2C3oTmMwCgYIKoZIzj0EAwIw\n\
+             DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjUxNTQyMThaGA8yMTI2MTEwMTE1NDIx\n\
+             OFowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABH7P\n\
+             mnsoi2Z7MKBD9N10B/tFYBiFPlqUUm6kWfRL6YMUid4jRib6l+iB3rNvFY0HDL1x\n\
+             qScum9BR0Qc4i9iCpVujUzBRMB0GA1UdDgQWBBRBXV0sBs/C96w29XmieIwcrZCa\n\
+             GjAfBgNVHSMEGDAWgBRBXV0sBs/C96w29XmieIwcrZCaGjAPBgNVHRMBAf8EBTAD\n\
+             AQH/MAoGCCqGSM49BAMCA0cAMEQCIG+99UyfYOz1MMhhoDqzIasFGSM1rnhyaDYy\n\
+             hXBnBXGaAiAwbai1xQeW1orFNWXuX5d79pi83YcdTNuzB6oAcQgSvg==\n\
+             -----END CERTIFICATE-----\n";
+
     fn serving(arguments: &[&str]) -> Result<Settings, Complaints> {
         let all = std::iter::once("api").chain(arguments.iter().copied());
         match Arguments::try_parse_from(all).expect("known flags").task() {
@@ -294,6 +294,27 @@ mod tests {
             &format!("--jwt-secret={EXAMPLE_SECRET}"),
         ]);
         assert!(refused.expect_err("the example").all().concat().contains("example"));
+    }
+
+    /// What would be lost: the API, where Redis' certificate comes from the company's own authority.
+    #[test]
+    fn an_authority_of_ones_own_may_have_signed_redis_certificate() {
+        let file = |text: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            file
+        };
+        let with = |authorities: &tempfile::NamedTempFile| {
+            serving(&[
+                "--database-url=postgres://db/whatsapp",
+                "--redis-url=rediss://redis/",
+                &format!("--redis-ca-file={}", authorities.path().display()),
+                &format!("--jwt-secret={SECRET}"),
+            ])
+        };
+        assert!(with(&file(AUTHORITY)).is_ok());
+        let refused = with(&file("")).expect_err("it is empty");
+        assert!(refused.all().iter().all(|one| one.starts_with("REDIS_CA_FILE: ")), "{refused:?}");
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! The listener: who connects is served over HTTP/1.1 until told to stop. What axum's own does not have: an end to waiting
-//! for a request's head, so that a client who sends it a byte a minute (slowloris) holds nothing for long, and a bound on
-//! connections, so that many such clients leave no replica without file descriptors.
+//! for a request's head, so that a client who sends it a byte a minute (slowloris) holds nothing for long. How many there
+//! may be at once is for the listener that accepts them.
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,7 +14,6 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -24,10 +22,6 @@ use tower::ServiceExt;
 /// the 60 s for which common proxies (ingress-nginx, AWS load balancers) keep an idle connection, so that it is the proxy
 /// who closes, and no request ever meets a connection that is just being closed.
 pub const HEAD: Duration = Duration::from_secs(75);
-
-/// Connections at once, sockets among them: some 30 KiB each make 300 MiB at most. Whoever is next waits in the kernel's
-/// queue.
-const CONNECTIONS: usize = 10_000;
 
 /// Serves until told to stop, and then until every request that had begun is answered. Handlers find who called as
 /// [`ConnectInfo`].
@@ -40,22 +34,13 @@ pub async fn serve<L>(
 where
     L: Listener<Addr: Clone + Send + Sync + 'static>,
 {
-    let (connections, slots) = (TaskTracker::new(), Arc::new(Semaphore::new(CONNECTIONS)));
+    let connections = TaskTracker::new();
     loop {
-        let next = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            // Its errors are the peer's, or pass: it waits a second where there is no file descriptor.
-            (slot, listener.accept().await)
-        };
-        let (slot, (stream, from)) = tokio::select! {
-            next = next => next,
+        let (stream, from) = tokio::select! {
+            next = listener.accept() => next,
             () = stop.cancelled() => break,
         };
-        let connection = connection(stream, from, routes.clone(), head, stop.clone());
-        connections.spawn(async move {
-            connection.await;
-            drop(slot);
-        });
+        connections.spawn(connection(stream, from, routes.clone(), head, stop.clone()));
     }
     drop(listener);
     connections.close();
@@ -99,14 +84,23 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::http::Lines;
 
     const SOON: Duration = Duration::from_secs(20);
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
 
     async fn start(routes: Router, head: Duration) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
+        start_with_room_for(10, routes, head).await
+    }
+
+    async fn start_with_room_for(
+        connections: usize,
+        routes: Router,
+        head: Duration,
+    ) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
         let (listener, stop) = (TcpListener::bind("127.0.0.1:0").await.expect("a port"), CancellationToken::new());
         let address = listener.local_addr().expect("an address");
-        let serving = serve(listener, routes, head, stop.clone());
+        let serving = serve(Lines::bounded(listener, connections), routes, head, stop.clone());
         (address, stop, tokio::spawn(async { serving.await.unwrap_or_else(|never| match never {}) }))
     }
 
@@ -119,6 +113,37 @@ mod tests {
         let mut answer = Vec::new();
         timeout(SOON, client.read_to_end(&mut answer)).await.expect("closed in time").expect("closed in order");
         assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    }
+
+    /// What would be lost: the bound on connections, to those that stay longest.
+    #[tokio::test]
+    async fn what_became_a_websocket_still_counts() {
+        let over = CancellationToken::new();
+        let end = over.clone();
+        let upgrade = get(async move |mut request: axum::extract::Request| {
+            let upgraded = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                let stream = upgraded.await;
+                end.cancelled().await;
+                drop(stream);
+            });
+            (axum::http::StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "test")])
+        });
+        let routes = Router::new().route("/upgrade", upgrade).route("/", get(async || "hello"));
+        let (address, _stop, _serving) = start_with_room_for(1, routes, HEAD).await;
+        let mut socket = TcpStream::connect(address).await.expect("connected");
+        let request = b"GET /upgrade HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: test\r\n\r\n";
+        socket.write_all(request).await.expect("written");
+        let mut answer = [0; 12];
+        timeout(SOON, socket.read_exact(&mut answer)).await.expect("in time").expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 101");
+        let mut next = TcpStream::connect(address).await.expect("the kernel takes it");
+        next.write_all(REQUEST).await.expect("written");
+        let early = timeout(Duration::from_millis(300), next.read_exact(&mut answer)).await;
+        assert!(early.is_err(), "there is no room: {answer:?}");
+        over.cancel();
+        timeout(SOON, next.read_exact(&mut answer)).await.expect("in time").expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 200");
     }
 
     #[tokio::test]

@@ -27,9 +27,16 @@ impl<S: Send + Sync> FromRequestParts<S> for ListParams {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(parameters) = Query::from_request_parts(parts, state)
+        let Query(all) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
             .await
             .map_err(|_| Problem::new(Code::InvalidQuery, "The query cannot be read."))?;
+        let mut parameters = HashMap::new();
+        for (name, value) in all {
+            if parameters.insert(name, value).is_some() {
+                // Which of them did the caller mean?
+                return Err(Problem::new(Code::InvalidQuery, "The query names a parameter twice."));
+            }
+        }
         Ok(Self(parameters))
     }
 }

@@ -179,21 +179,26 @@ impl Hub {
         }
     }
 
-    /// Everything of these is heard now: where do they stand?
-    async fn look(&mut self) {
+    /// Everything of these is heard now: where do they stand? Gives whether the database was there. Each call to one that is
+    /// away takes seconds, in which no company is told anything; so the rest waits for the next round.
+    async fn look(&mut self) -> bool {
         let heard = |(company, followed): (&CompanyId, &Followed)| {
             let heard = matches!(followed.state, State::NotYet { version, .. } if version <= self.joined);
             heard.then(|| company.clone())
         };
         let heard: Vec<_> = self.companies.iter().filter_map(heard).collect();
         for company in heard {
-            self.begin(&company).await;
+            if !self.begin(&company).await {
+                return false;
+            }
         }
+        true
     }
 
-    async fn begin(&mut self, company: &CompanyId) {
-        let Some(followed) = self.companies.get_mut(company) else { return };
-        let State::NotYet { version, waiting } = &mut followed.state else { return };
+    /// Gives whether the database was there.
+    async fn begin(&mut self, company: &CompanyId) -> bool {
+        let Some(followed) = self.companies.get_mut(company) else { return true };
+        let State::NotYet { version, waiting } = &mut followed.state else { return true };
         let (version, waiting) = (*version, std::mem::take(waiting));
         match positions(&self.app, &followed.scope).await {
             Ok(positions) => {
@@ -204,10 +209,12 @@ impl Hub {
                 for member in self.audience.of(company).iter().filter(|member| member.blind.load(Ordering::Relaxed)) {
                     self.close(member);
                 }
+                true
             }
             Err(error) => {
                 tracing::warn!(%company, %error, "not known how far its sockets were told");
                 followed.state = State::NotYet { version, waiting };
+                !matches!(error, StoreError::Away(_))
             }
         }
     }
@@ -245,23 +252,25 @@ impl Hub {
                 positions.advance(step.connection_id, step.offset);
                 self.emit(company, told);
             }
-            (Verdict::Tell, None) | (Verdict::Missing(_), _) => self.fill(company, step.connection_id).await,
+            (Verdict::Tell, None) | (Verdict::Missing(_), _) => {
+                self.fill(company, step.connection_id).await;
+            }
         }
     }
 
-    /// Tells what the database has of a connection and its sockets were not told.
-    async fn fill(&mut self, company: &CompanyId, connection: ConnectionId) {
+    /// Tells what the database has of a connection and its sockets were not told. Gives whether the database was there.
+    async fn fill(&mut self, company: &CompanyId, connection: ConnectionId) -> bool {
         metrics::GAPS_FILLED.count([]);
         loop {
             let Some(Followed { scope, state: State::Ready(positions) }) = self.companies.get_mut(company) else {
-                return;
+                return true;
             };
             let missing = match missing(&self.app, scope, connection, positions.of(connection)).await {
                 Ok(missing) => missing,
                 Err(error) => {
                     tracing::warn!(%company, %error, "what sockets missed cannot be read now");
                     self.behind.insert((company.clone(), connection));
-                    return;
+                    return !matches!(error, StoreError::Away(_));
                 }
             };
             for event in &missing {
@@ -273,7 +282,7 @@ impl Hub {
             }
             if all {
                 self.behind.remove(&(company.clone(), connection));
-                return;
+                return true;
             }
         }
     }
@@ -290,12 +299,14 @@ impl Hub {
             keep
         });
         metrics::COMPANIES_FOLLOWED.set_count(self.companies.len(), []);
-        if self.joined > 0 {
-            self.look().await;
+        if self.joined > 0 && !self.look().await {
+            return;
         }
-        for (company, connection) in std::mem::take(&mut self.behind) {
-            self.fill(&company, connection).await;
-        }
+        let mut behind = std::mem::take(&mut self.behind).into_iter();
+        while let Some((company, connection)) = behind.next()
+            && self.fill(&company, connection).await
+        {}
+        self.behind.extend(behind);
     }
 
     /// What a change in the cluster says.

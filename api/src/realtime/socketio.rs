@@ -161,15 +161,16 @@ async fn join(
     }
     let entry = lobby.entry(&TenantScope::of_token(&identity), &member, heard.as_ref()).await;
     let _ = ack.send(&entry.answer());
-    if member.let_in(&entry.from, &entry.missed) == Pace::FellBehind {
+    if member.let_in(entry.from.as_deref().unwrap_or_default(), &entry.missed) == Pace::FellBehind {
         lobby.listening.close(socket).await;
     }
 }
 
 /// How a client is let in.
 struct Entry {
-    /// From these places on it is told everything.
-    from: Vec<(ConnectionId, Offset)>,
+    /// From these places on it is told everything; unset where nobody can say. An empty map would be taken for an answer,
+    /// and given back it would mean that everything since the beginning was missed.
+    from: Option<Vec<(ConnectionId, Offset)>>,
     /// Whether it gets all that it missed, where it said how far it was.
     recovered: Option<bool>,
     /// That.
@@ -178,7 +179,8 @@ struct Entry {
 
 impl Entry {
     fn answer(&self) -> Value {
-        let offsets: Map<_, _> = self.from.iter().map(|(id, offset)| (id.to_string(), json!(offset))).collect();
+        let entry = |(id, offset): &(ConnectionId, Offset)| (id.to_string(), json!(offset));
+        let offsets = self.from.as_ref().map(|from| from.iter().map(entry).collect::<Map<_, _>>());
         let mut answer = json!({"joined": true, "offsets": offsets});
         if let (Some(recovered), Some(answer)) = (self.recovered, answer.as_object_mut()) {
             answer.insert("recovered".to_owned(), json!(recovered));
@@ -209,10 +211,8 @@ impl Lobby {
         }
         let here = |positions: Positions| present.iter().map(|id| (*id, positions.of(*id))).collect();
         match missed {
-            Some(Missed::All(from, missed)) => Entry { from, recovered, missed },
-            None | Some(Missed::TooMuch) => {
-                Entry { from: positions.map(here).unwrap_or_default(), recovered, missed: Vec::new() }
-            }
+            Some(Missed::All(from, missed)) => Entry { from: Some(from), recovered, missed },
+            None | Some(Missed::TooMuch) => Entry { from: positions.map(here), recovered, missed: Vec::new() },
         }
     }
 

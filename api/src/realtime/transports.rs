@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -36,13 +37,17 @@ impl Upgraded {
     }
 }
 
-/// A layer that remembers on which connection a socket becomes a WebSocket.
+/// A layer that remembers on which connection a socket becomes a WebSocket. Only of who was let through: else anybody could
+/// fill the map, with ids that they made up.
 pub async fn remember(State(upgraded): State<Upgraded>, request: Request, next: Next) -> Response {
     let query = request.uri().query().filter(|_| request.uri().path().starts_with("/socket.io"));
-    if let (Some(sid), Some(line)) = (query.and_then(upgrading), request.extensions().get::<ConnectInfo<Line>>()) {
-        upgraded.with(|lines| lines.insert(sid, line.0.clone()));
+    let line = request.extensions().get::<ConnectInfo<Line>>().map(|line| line.0.clone());
+    let upgrade = query.and_then(upgrading).zip(line);
+    let response = next.run(request).await;
+    if let Some((sid, line)) = upgrade.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+        upgraded.with(|lines| lines.insert(sid, line));
     }
-    next.run(request).await
+    response
 }
 
 /// The socket that a request upgrades.
@@ -96,7 +101,33 @@ impl Transports {
 
 #[cfg(test)]
 mod tests {
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use axum::serve::Listener as _;
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
+    use crate::http::Lines;
+
+    /// What would be lost: memory, to anybody who asks for upgrades of sockets that there are not.
+    #[tokio::test]
+    async fn only_a_socket_that_was_upgraded_is_remembered() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let _client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+        let (_connection, line) = Lines::new(listener).accept().await;
+        for (status, remembered) in [(StatusCode::BAD_REQUEST, 0), (StatusCode::SWITCHING_PROTOCOLS, 1)] {
+            let upgraded = Upgraded::default();
+            let routes = Router::new()
+                .route("/socket.io/", get(async move || status))
+                .layer(from_fn_with_state(upgraded.clone(), remember));
+            let mut request = Request::get(format!("/socket.io/?EIO=4&transport=websocket&sid={}", Sid::new()))
+                .body(Body::empty())
+                .expect("a request");
+            request.extensions_mut().insert(ConnectInfo(line.clone()));
+            assert_eq!(routes.oneshot(request).await.expect("an answer").status(), status);
+            assert_eq!(upgraded.with(|lines| lines.len()), remembered, "{status}");
+        }
+    }
 
     #[test]
     fn only_an_upgrade_names_its_socket() {

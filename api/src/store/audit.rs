@@ -85,9 +85,14 @@ impl TenantTx {
 }
 
 impl CrossTenantTx {
-    /// Removes entries from before that time.
-    pub async fn forget_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM audit WHERE at < $1").bind(before.to_sqlx()).execute(&mut *self.tx).await?;
-        Ok(())
+    /// Removes entries from before that time, the oldest first, and at most so many. Gives how many.
+    pub async fn forget_audit(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        let gone =
+            sqlx::query("DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 ORDER BY at LIMIT $2)")
+                .bind(before.to_sqlx())
+                .bind(i64::from(most))
+                .execute(&mut *self.tx)
+                .await?;
+        Ok(gone.rows_affected())
     }
 }

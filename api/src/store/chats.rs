@@ -60,7 +60,7 @@ pub struct ChatRow {
     pub last_sent_at: Option<PgTimestamp>,
     /// The activity that gives the chat its place on the page.
     pub position: PgTimestamp,
-    /// Number of the newest message when the first page was taken.
+    /// Number of the newest message or raised chat when the first page was taken.
     pub mark: i64,
 }
 
@@ -72,7 +72,7 @@ pub struct ChatPosition {
     pub activity: Timestamp,
     /// Key of its last chat.
     pub id: ChatKey,
-    /// Number of the newest message when the first page was taken.
+    /// Number of the newest message or raised chat when the first page was taken.
     pub mark: i64,
 }
 
@@ -113,11 +113,14 @@ impl TenantTx {
         let key = ChatKey::of(connection, chat);
         sqlx::query(
             "INSERT INTO chats (id, company_id, connection_id, wa_id, kind, name, push_name, phone, lid, unread, \
-             last_activity_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, COALESCE($10, 0), COALESCE($11, 'epoch')) \
+             last_activity_at, raised_seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, COALESCE($10, 0), \
+             COALESCE($11, 'epoch'), nextval('messages_seq_seq')) \
              ON CONFLICT (id) DO UPDATE SET name = COALESCE($6, chats.name), \
              push_name = COALESCE($7, chats.push_name), phone = COALESCE($8, chats.phone), \
              lid = COALESCE($9, chats.lid), unread = COALESCE($10, chats.unread), \
-             last_activity_at = GREATEST(chats.last_activity_at, EXCLUDED.last_activity_at)",
+             last_activity_at = GREATEST(chats.last_activity_at, EXCLUDED.last_activity_at), \
+             raised_seq = CASE WHEN EXCLUDED.last_activity_at > chats.last_activity_at \
+             THEN EXCLUDED.raised_seq ELSE chats.raised_seq END",
         )
         .bind(key)
         .bind(&self.company)
@@ -136,7 +139,7 @@ impl TenantTx {
     }
 
     /// A page of a connection's chats, the latest activity first: as it was when the first page was taken. A chat that got
-    /// a message since then (`moved`) stands where it stood, or else it would be on no page at all when it had not been
+    /// a message since then, or was raised without one (`moved`), stands where it stood, or else it would be on no page at all when it had not been
     /// reached yet. What has only come since then is last. When that was is the client's word, so it counts for the newest
     /// 10,000 messages at most: else a page could be made to read all that there are.
     pub async fn chats(&mut self, connection: ConnectionId, page: &ChatPage) -> Result<Vec<ChatRow>, StoreError> {
@@ -144,11 +147,13 @@ impl TenantTx {
             "WITH mark AS (SELECT COALESCE(GREATEST($7, CASE WHEN $7 IS NOT NULL THEN \
              (SELECT seq FROM messages WHERE company_id = $1 AND connection_id = $2 AND seq > $7 \
              ORDER BY seq DESC OFFSET 10000 LIMIT 1) END), \
-             (SELECT max(seq) FROM messages WHERE company_id = $1 AND connection_id = $2), 0) AS seq), \
+             GREATEST((SELECT max(seq) FROM messages WHERE company_id = $1 AND connection_id = $2), \
+             (SELECT max(raised_seq) FROM chats WHERE company_id = $1 AND connection_id = $2)), 0) AS seq), \
              listed AS NOT MATERIALIZED (SELECT id, last_activity_at FROM chats WHERE company_id = $1 AND connection_id = $2 \
              AND (kind = 'individual' OR ($3 AND kind = 'group'))), \
-             moved AS (SELECT DISTINCT chat_id FROM messages WHERE company_id = $1 AND connection_id = $2 \
-             AND seq > (SELECT seq FROM mark)), \
+             moved AS (SELECT chat_id FROM messages WHERE company_id = $1 AND connection_id = $2 \
+             AND seq > (SELECT seq FROM mark) UNION SELECT id FROM chats WHERE company_id = $1 AND connection_id = $2 \
+             AND raised_seq > (SELECT seq FROM mark)), \
              stood AS (SELECT id, COALESCE((SELECT max(sent_at) FROM messages \
              WHERE chat_id = listed.id AND seq <= (SELECT seq FROM mark)), 'epoch') AS position \
              FROM listed WHERE id IN (SELECT chat_id FROM moved)), \

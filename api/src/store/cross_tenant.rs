@@ -44,12 +44,16 @@ impl CrossTenantTx {
         Ok(())
     }
 
-    /// Removes idempotency keys from before that time.
-    pub async fn forget_keys(&mut self, before: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM idempotency_keys WHERE created_at < $1")
-            .bind(before.to_sqlx())
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(())
+    /// Removes idempotency keys from before that time, the oldest first, and at most so many. Gives how many.
+    pub async fn forget_keys(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        let gone = sqlx::query(
+            "DELETE FROM idempotency_keys WHERE (company_id, key) IN \
+             (SELECT company_id, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+        )
+        .bind(before.to_sqlx())
+        .bind(i64::from(most))
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(gone.rows_affected())
     }
 }

@@ -53,7 +53,7 @@ impl TenantTx {
         Ok(())
     }
 
-    /// What clients were told after those places, in the order of the places: at most `most` of each connection.
+    /// What clients were told after those places, in the order of the places: the first `most` of all of them.
     pub async fn told_after(
         &mut self,
         places: &[(ConnectionId, Offset)],
@@ -66,7 +66,7 @@ impl TenantTx {
              FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) AS place (connection_id, ms, seq) \
              CROSS JOIN LATERAL (SELECT * FROM events WHERE company_id = $1 \
              AND connection_id = place.connection_id AND (ms, seq) > (place.ms, place.seq) AND payload IS NOT NULL \
-             ORDER BY ms, seq LIMIT $5) e ORDER BY e.ms, e.seq, e.connection_id",
+             ORDER BY ms, seq LIMIT $5) e ORDER BY e.ms, e.seq, e.connection_id LIMIT $5",
         )
         .bind(&self.company)
         .bind(connections)

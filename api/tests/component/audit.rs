@@ -72,3 +72,27 @@ async fn a_company_that_asks_too_much_is_told_when_to_go_on_and_others_are_serve
     })
     .await;
 }
+
+/// More than one transaction removes. What would be lost: the disk, to what is of no use to anybody any more.
+#[tokio::test]
+async fn what_is_old_goes_however_much_it_is() {
+    let world = World::start().await;
+    let old = "INSERT INTO audit (company_id, at, action, status, request_id) \
+               SELECT 'acme', now() - interval '91 days', 'x', 200, 'r' || n FROM generate_series(1, 10001) n; \
+               INSERT INTO audit (company_id, at, action, status, request_id) \
+               VALUES ('acme', now() - interval '89 days', 'x', 200, 'kept'); \
+               INSERT INTO idempotency_keys (company_id, key, fingerprint, created_at) \
+               SELECT 'acme', 'k' || n, '', now() - interval '25 hours' FROM generate_series(1, 10001) n; \
+               INSERT INTO idempotency_keys (company_id, key, fingerprint, created_at) \
+               VALUES ('acme', 'kept', '', now() - interval '23 hours')";
+    sqlx::raw_sql(old).execute(&world.database).await.unwrap();
+    harness::eventually(crate::world::SOON, "the old to be gone", async || {
+        let left = "SELECT (SELECT array_agg(request_id) FROM audit), (SELECT array_agg(key) FROM idempotency_keys)";
+        let left: (Vec<String>, Vec<String>) = sqlx::query_as(left).fetch_one(&world.database).await.unwrap();
+        if left.0 == ["kept"] && left.1 == ["kept"] {
+            return Ok(());
+        }
+        Err(format!("{} entries and {} keys", left.0.len(), left.1.len()))
+    })
+    .await;
+}

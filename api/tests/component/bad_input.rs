@@ -39,6 +39,7 @@ async fn every_wrong_field_is_named() {
         ("POST", of("/messages"), json!({"to": "5511999999999", "text": long}), vec!["text"]),
         ("POST", "/whatsapp/chats/no-chat/messages".to_owned(), json!({"text": "a"}), vec!["id"]),
         ("GET", "/whatsapp/connections/no-connection".to_owned(), Value::Null, vec!["id"]),
+        ("GET", "/whatsapp/connections/%FF".to_owned(), Value::Null, vec!["id"]),
         ("GET", of("/chats?limit=0"), Value::Null, vec!["limit"]),
         ("GET", of("/chats?groups=perhaps"), Value::Null, vec!["groups"]),
     ] {
@@ -61,6 +62,7 @@ async fn what_cannot_even_be_read_is_told_apart() {
     post(&[], "{}".to_owned()).await.problem(415, "unsupported_media_type");
     post(&[JSON], format!("{{\"name\":\"{}\"}}", "x".repeat(2 * 1024 * 1024))).await.problem(413, "body_too_large");
     post(&[JSON, ("idempotency-key", "")], "{\"name\":\"a\"}".to_owned()).await.problem(400, "invalid_idempotency_key");
+    acme.caller.get("/whatsapp/connections?limit=1&limit=2").await.problem(400, "invalid_query");
     acme.caller.get("/whatsapp/nothing").await.problem(404, "route_not_found");
     acme.caller.send("PUT", "/whatsapp/connections", &[JSON], "{}").await.problem(405, "method_not_allowed");
 }

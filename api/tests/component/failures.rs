@@ -53,6 +53,9 @@ async fn without_redis_reading_goes_on_and_sending_is_refused_for_now() {
     not_now(&acme.caller.post(&format!("/whatsapp/connections/{id}/logout"), Value::Null).await, "relay_unavailable");
     assert_eq!(world.count("messages", id).await, 1, "nothing that was refused is kept");
     assert_eq!(world.health.missing(), [""; 0], "another replica could do no more");
+    // Given back, an empty map would ask for everything since the beginning.
+    let mut blind = Socket::connect(&world.base, json!({"token": token(&acme.id, 3600)})).await.unwrap();
+    assert_eq!(blind.join(&acme.id).await, json!({"joined": true, "offsets": null}), "nobody knows the places now");
 
     world.redis.resume().await;
     sends(&acme, id).await;

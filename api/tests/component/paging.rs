@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use harness::eventually;
-use relay::{ConnectionId, Event};
+use jiff::Timestamp;
+use relay::{Chat, ConnectionId, Event};
 use serde_json::{Value, json};
 
 use crate::session::{Session, incoming};
@@ -66,6 +67,10 @@ async fn every_chat_is_on_one_page_while_chats_get_messages_and_new_ones_come() 
     let pages = pages(&acme, &path, async |page| {
         let page = i64::try_from(page).unwrap();
         let (unseen, seen) = (chat(page % 3), chat(CHATS - 1 - page % 2));
+        // And one that was not reached, either, is raised by something that is not stored as a message.
+        let at = Timestamp::from_second(1_700_000_500 + page).unwrap();
+        let raised = Chat { last_activity_at: Some(at), ..crate::session::chat(&chat(3), "Ana") };
+        session.append(&Event::Chat(raised)).await;
         for (at, chat) in [unseen, seen, chat(20 + page)].iter().enumerate() {
             let (at, message) = (i64::try_from(at).unwrap(), format!("3B{page}{at}"));
             let second = if at == 1 { -page } else { 100 + 10 * page + at };
