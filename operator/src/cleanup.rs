@@ -5,11 +5,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crds::WhatsAppConnection;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
 use relay::{ConnectionId, RelayError};
 use runtime::health::{Health, Pulse};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::connection::apply;
+use crate::connection::error::Error;
 use crate::context::Context;
 use crate::metrics;
 use crate::serve::SWEEP;
@@ -51,7 +56,11 @@ pub async fn regularly(context: Arc<Context>, health: Health) {
             continue;
         }
         // A standby only makes sure that it could.
-        let outcome = if leads { sweep(&context, &pulse).await } else { context.relay.clone().users().await.map(drop) };
+        let outcome = if leads {
+            sweep(&context, &pulse).await
+        } else {
+            context.relay.clone().users().await.map(drop).map_err(Error::from)
+        };
         redis.follow(&outcome);
         match outcome {
             Ok(()) => next_sweep = Instant::now() + SWEEP,
@@ -81,14 +90,21 @@ async fn after_deletion(id: ConnectionId, context: &Context) {
 /// Removes what connections left whose deletion nobody saw, and marks those whose user Redis has lost: their next reconcile
 /// gives it back. Whoever shares a Redis between two operators loses sessions here; `docs/decisions.md` says why that is
 /// refused.
-async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), RelayError> {
+async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), Error> {
     if !context.cluster.connections_known() {
         return Ok(());
     }
     let mut relay = context.relay.clone();
     // Redis is read before the cache: whatever is created in between is in neither, or in the cache as well.
     let (known, users) = (relay.known().await?, relay.users().await?);
-    for id in known.into_iter().filter(|id| context.cluster.reference(id).is_none()) {
+    let mut left: Vec<_> = known.into_iter().filter(|id| context.cluster.reference(id).is_none()).collect();
+    if !left.is_empty() {
+        // A cache may be behind by as long as a broken watch takes to be noticed, and what goes here is a live session's
+        // access and its events. So the API server has the last word.
+        let there = existing(context).await?;
+        left.retain(|id| !there.contains(id));
+    }
+    for id in left {
         relay.forget(id).await?;
         // A slow Redis and many that went: slow is not dead.
         pulse.beat();
@@ -102,4 +118,11 @@ async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), RelayError> {
         let _ = context.look_again.send(reference).await;
     }
     Ok(())
+}
+
+/// The connections that the API server has.
+async fn existing(context: &Context) -> Result<HashSet<ConnectionId>, Error> {
+    let all: Api<WhatsAppConnection> = Api::all(context.client.clone());
+    let listed = apply::call("list connections", all.list_metadata(&ListParams::default())).await?;
+    Ok(listed.items.iter().filter_map(|object| object.uid()?.parse().ok()).collect())
 }

@@ -68,7 +68,7 @@ impl fmt::Debug for Credentials {
 #[must_use]
 pub fn acl_rules(connection: ConnectionId, passwords: &[&str]) -> Vec<String> {
     let names = Names(connection);
-    let mut rules: Vec<String> = ["reset", "on"].map(str::to_owned).into();
+    let mut rules: Vec<String> = ["reset", "resetchannels", "on"].map(str::to_owned).into();
     rules.extend(passwords.iter().map(|password| format!("#{}", hex::encode(Sha256::digest(password.as_bytes())))));
     rules.extend(names.all_keys().map(|key| format!("~{key}")));
     rules.extend(

@@ -70,7 +70,8 @@ pub struct WhatsAppConnectionSpec {
     pub resources: Option<Resources>,
 
     /// Secret in the same namespace whose key `url` holds the proxy for WhatsApp's traffic, for example
-    /// `http://user:password@proxy:3128`. Unset means a direct connection.
+    /// `http://proxy.example:3128`; without user and password, of which the browser takes none. Session pods must be let
+    /// through to it: setting `session.extraEgress` of the chart. Unset means a direct connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub proxy_secret_name: Option<String>,

@@ -80,8 +80,16 @@ fn egress(network: &SessionNetwork) -> Vec<NetworkPolicyEgressRule> {
     if !network.redis_peers.is_empty() {
         rules.push(rule(network.redis_peers.clone(), vec![port("TCP", network.redis_port)]));
     }
-    rules.extend(network.extra_egress.iter().cloned());
+    rules.extend(network.extra_egress.iter().cloned().map(as_kept));
     rules
+}
+
+/// A rule of somebody's settings as the API server keeps it, or it would differ for ever and be put right for ever.
+fn as_kept(mut rule: NetworkPolicyEgressRule) -> NetworkPolicyEgressRule {
+    for port in rule.ports.iter_mut().flatten() {
+        port.protocol.get_or_insert_with(|| "TCP".to_owned());
+    }
+    rule
 }
 
 fn rule(to: Vec<NetworkPolicyPeer>, ports: Vec<NetworkPolicyPort>) -> NetworkPolicyEgressRule {

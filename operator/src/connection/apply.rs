@@ -65,7 +65,7 @@ async fn start(connection: &ValidConnection, claim: bool, context: &Context) -> 
     let claim = async {
         if claim {
             let claim = build::claim::claim(connection);
-            let made = create(connection, claim, "create volume claim", context).await?;
+            let (made, _) = create(connection, claim, "create volume claim", context).await?;
             context.memory.claims.keep(connection.id, Arc::new(made));
         }
         Ok::<(), Error>(())
@@ -79,10 +79,12 @@ async fn start(connection: &ValidConnection, claim: bool, context: &Context) -> 
         let pod = build::pod::pod(connection, &context.session);
         let pod = build::trace::carrying(pod, runtime::trace::current());
         // A pod is large, and would make this future and all around it so.
-        let made = Box::pin(create(connection, pod, "create pod", context)).await?;
-        tracing::info!(pod = made.metadata.uid, connection = %connection.id, company = %connection.company, "pod made");
-        context.memory.pods.keep(connection.id, Arc::new(made));
-        metrics::PODS_CREATED.count([]);
+        let (pod, new) = Box::pin(create(connection, pod, "create pod", context)).await?;
+        if new {
+            tracing::info!(pod = pod.metadata.uid, connection = %connection.id, company = %connection.company, "pod made");
+            metrics::PODS_CREATED.count([]);
+        }
+        context.memory.pods.keep(connection.id, Arc::new(pod));
         Ok::<(), Error>(())
     };
     // Both to their end, whatever becomes of the other.
@@ -111,29 +113,30 @@ impl<K> Object for K where
 {
 }
 
-/// Creates an object of ours. That it exists already is fine when it is this connection's: caches may be behind.
+/// Creates an object of ours, and gives it with whether it was made now. That it exists already is fine when it is this
+/// connection's: caches may be behind.
 async fn create<K: Object>(
     connection: &ValidConnection,
     object: K,
     what: &'static str,
     context: &Context,
-) -> Result<K, Error> {
+) -> Result<(K, bool), Error> {
     let api: Api<K> = Api::namespaced(context.client.clone(), &connection.namespace);
     match call(what, api.create(&PostParams::default(), &object)).await {
         Err(Error::Kubernetes { source, .. }) if already_exists(&source) => {
             let there = call("look at what exists", api.get(&object.name_any())).await?;
             let name = || format!("{} {}", K::kind(&()), object.name_any());
             match ownership(&there, &connection.id) {
-                Ownership::Ours => Ok(there),
+                Ownership::Ours => Ok((there, false)),
                 Ownership::Orphaned => {
                     adopt::<K>(connection, &object.name_any(), context).await?;
-                    Ok(there)
+                    Ok((there, false))
                 }
                 Ownership::Earlier => Err(Error::Leftover(name())),
                 Ownership::Foreign => Err(Error::NotOwned(name())),
             }
         }
-        outcome => outcome,
+        outcome => outcome.map(|made| (made, true)),
     }
 }
 
@@ -159,7 +162,7 @@ async fn adopt<K: Object>(connection: &ValidConnection, name: &str, context: &Co
 /// The passwords in the Secret, which is made when it is not there. They are the truth: the user in Redis is set to
 /// whatever stands in it. The other way round a crash in between would leave a user with a password that nobody knows.
 async fn secret(connection: &ValidConnection, context: &Context) -> Result<Passwords, Error> {
-    let there = create(connection, fresh_secret(connection), "create secret", context).await?;
+    let (there, _) = create(connection, fresh_secret(connection), "create secret", context).await?;
     whole(connection, there, context).await
 }
 
@@ -202,7 +205,9 @@ async fn whole(connection: &ValidConnection, there: Secret, context: &Context) -
 }
 
 async fn allow(connection: &ValidConnection, passwords: &Passwords, context: &Context) -> Result<(), Error> {
-    context.relay.clone().allow(connection.id, &passwords.valid()).await?;
+    let mut relay = context.relay.clone();
+    let allowed = tokio::time::timeout(CALL, relay.allow(connection.id, &passwords.valid())).await;
+    allowed.map_err(|_| Error::CallDeadline { what: "set the session's Redis user" })??;
     context.without_access.remove(&connection.id);
     context.memory.checks.done(connection.id, runtime::ambient::random_fraction());
     Ok(())
@@ -254,7 +259,7 @@ async fn delete_pod(
 }
 
 /// One call of the API server, with an end.
-pub(super) async fn call<T>(
+pub(crate) async fn call<T>(
     what: &'static str,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Error> {

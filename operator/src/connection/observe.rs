@@ -1,6 +1,7 @@
 //! Everything that is known of one connection, read from the caches and from Redis. The only reads of a reconcile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crds::{NodeLoss, Volume, WhatsAppConnection, WhatsAppConnectionStatus};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
@@ -14,6 +15,10 @@ use super::error::Error;
 use super::fencing::{Ending, Lease};
 use super::ownership::belongs_to;
 use crate::context::Context;
+
+/// Longest wait for an answer of Redis: it takes a millisecond, and one that swallows questions must not use up the reconciles
+/// that others wait for.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// What was seen.
 #[derive(Debug, Clone)]
@@ -126,7 +131,10 @@ pub async fn session(seen: &Observed, context: &Context) -> Result<Option<Sessio
     if !seen.own_pod().is_some_and(super::status::pod::is_ready) {
         return Ok(None);
     }
-    Ok(context.relay.clone().status(seen.id).await?.map(|envelope| envelope.payload))
+    let mut relay = context.relay.clone();
+    let answer = tokio::time::timeout(ANSWER, relay.status(seen.id)).await;
+    let answer = answer.map_err(|_| Error::CallDeadline { what: "ask Redis for the session's status" })??;
+    Ok(answer.map(|envelope| envelope.payload))
 }
 
 /// Whether the class is there for which a pod may wait. One small read, and only while a pod waits for its volume.

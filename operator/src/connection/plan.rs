@@ -122,6 +122,10 @@ pub fn plan(connection: Result<&ValidConnection, &Invalid>, seen: &Observed, tri
         (State::Suspended, Some(pod)) => delete(pod, DeleteReason::Suspended),
         (State::Suspended, None) => Plan::of(upkeep(connection, seen)),
         (State::Running, Some(pod)) if ended(pod) => delete(pod, DeleteReason::Ended(status::pod::end(pod))),
+        // Kubernetes keeps a claim for a pod that runs, but not for one that waits for a node: without it that would be for ever.
+        (State::Running, Some(_)) if seen.claim.is_none() && seen.lost_volume.is_none() => {
+            start(connection, seen, tried, now)
+        }
         (State::Running, Some(pod)) => match drift::drift(connection, pod) {
             // The end of this pod would be the end of a volume that is being deleted.
             Some(part) if !volume_at_risk(seen) => delete(pod, DeleteReason::SpecChanged(part)),

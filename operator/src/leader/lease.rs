@@ -14,9 +14,9 @@ use super::decide::{Observer, Record, Step};
 use super::{DURATION, Leadership, POLL};
 use crate::metrics;
 
-/// Longest wait for one answer. A renewal, a pause, a look and another renewal (3 + 1 + 3 + 3 s) fit into what a leader may
-/// go without one.
-const CALL: Duration = Duration::from_secs(3);
+/// Longest wait for one answer. A poll, a renewal, a pause, a look and another renewal (2 + 2 + 1 + 2 + 2 s) fit into what a
+/// leader may go without one.
+const CALL: Duration = Duration::from_secs(2);
 
 /// A failed look or renewal is tried again after this.
 const RETRY: Duration = Duration::from_secs(1);

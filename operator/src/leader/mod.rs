@@ -17,15 +17,15 @@ use tokio::time::{Instant, sleep_until};
 pub use guard::guarded;
 pub use lease::{Election, campaign};
 
-/// A Lease that nobody renewed for so long is abandoned. Cold take-over takes this, one [`POLL`] and two calls: below 20 s.
+/// A Lease that nobody renewed for so long is abandoned. Cold take-over takes this, one [`POLL`] and two calls: below
+/// 20 s with an API server that answers within 1.5 s.
 const DURATION: Duration = Duration::from_secs(15);
 
 /// A leader that could not renew for so long stops writing. What it sent last may be under way for a while, and the
 /// difference to [`DURATION`] is there for that.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
-/// How often the leader renews and a standby looks. A Lease that was given back is taken within this and two calls:
-/// below 5 s.
+/// How often the leader renews and a standby looks. A Lease that was given back is taken within this and two calls.
 const POLL: Duration = Duration::from_secs(2);
 
 /// Whether this process may write. Clones share it.

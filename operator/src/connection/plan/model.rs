@@ -444,6 +444,10 @@ impl Model {
         self.objects.claim.as_ref().and_then(ResourceExt::uid)
     }
 
+    pub(super) fn lose_claim(&mut self) {
+        self.objects.claim = None;
+    }
+
     pub(super) fn lose_access(&mut self) {
         self.access_lost = true;
     }

@@ -228,6 +228,17 @@ fn a_linked_volume_that_is_gone_is_waited_for_until_it_is_given_up() {
 }
 
 #[test]
+fn a_claim_that_went_from_under_a_pod_that_waits_for_a_node_is_made_again() {
+    let mut model = Model::new();
+    model.step(UNDISTURBED);
+    model.lose_claim();
+    settle(&mut model);
+    assert!(model.uid_of_claim().is_some());
+    assert_eq!(model.pods_made, 1);
+    assert_eq!(model.step(UNDISTURBED), Plan::settled());
+}
+
+#[test]
 fn nothing_is_made_for_a_connection_that_is_being_deleted() {
     let mut model = Model::new();
     model.delete_connection();
