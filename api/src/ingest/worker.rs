@@ -63,7 +63,7 @@ pub async fn drain(
     };
     *held = Some(cursor);
     for _ in 0..BATCHES {
-        // The fence would stop us, but not before the new owner, which waits for our lock, has waited in vain.
+        // The fence would refuse the batch, too, but only after its work and with a lock for which the new owner waits.
         if !app.replicas().owns(connection) {
             *held = None;
             return Ok(None);
