@@ -53,9 +53,15 @@ pub async fn keep(mut homes: mpsc::Receiver<(String, CompanyId)>, context: Arc<C
         // A standby keeps away; it comes back to all of them when it leads.
         for namespace in due.into_iter().filter(|_| context.leadership.holds()) {
             let Some(home) = context.cluster.company(&namespace) else { continue };
-            if prepare(&namespace, &home.id, &network, stood.contains(&namespace), &context).await {
-                home.set_prepared();
-                stood.insert(namespace);
+            let before = home.policy.moment();
+            match prepare(&namespace, &home.id, &network, stood.contains(&namespace), &context).await {
+                Some(true) => {
+                    home.policy.stands(before);
+                    stood.insert(namespace);
+                }
+                Some(false) => home.policy.fell(),
+                // Asked again in a moment.
+                None => {}
             }
         }
     }
@@ -70,25 +76,30 @@ enum Error {
     NotOwned(String),
 }
 
-/// Makes the namespace fit for session pods. False when that failed; whoever asked asks again soon.
+/// Makes the namespace fit for session pods. Gives whether it is; nothing when the API server did not say.
 async fn prepare(
     namespace: &str,
     company: &CompanyId,
     network: &SessionNetwork,
     stood: bool,
     context: &Context,
-) -> bool {
+) -> Option<bool> {
     match tokio::time::timeout(CALL, ensure(namespace, company, network, context)).await {
         Ok(Ok(done)) => {
             if done == Done::PutBack || (done == Done::Made && stood) {
                 events::policy_put_back(namespace, company, policy::NAME, context).await;
             }
-            return true;
+            Some(true)
         }
-        Ok(Err(error)) => tracing::error!(%error, namespace, %company, "network policy was not put in place"),
-        Err(_) => tracing::error!(namespace, %company, "network policy was not put in place in time"),
+        Ok(Err(error)) => {
+            tracing::error!(%error, namespace, %company, "network policy was not put in place");
+            matches!(error, Error::NotOwned(_)).then_some(false)
+        }
+        Err(_) => {
+            tracing::error!(namespace, %company, "network policy was not put in place in time");
+            None
+        }
     }
-    false
 }
 
 /// What had to be done.

@@ -1,7 +1,7 @@
 //! The caches, as reconciles read them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crds::WhatsAppConnection;
@@ -35,17 +35,31 @@ pub struct Company {
     pub pods: Store<Pod>,
     /// Their volumes.
     pub claims: Store<PersistentVolumeClaim>,
-    prepared: Prepared,
+    /// Whether its network policy stands.
+    pub policy: Policy,
     _watch: Arc<AbortOnDropHandle<()>>,
 }
 
-/// Whether a home's network policy stands. Clones share it.
+/// Whether a home's network policy stands, as far as was seen: without it no session pod is made, or it would run without.
+/// Clones share it. The number is odd while it stands, and grows whenever it fell: who saw it stand before that is too late.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Prepared(Arc<AtomicBool>);
+pub struct Policy(Arc<AtomicU64>);
 
-impl Prepared {
-    pub(super) fn set(&self, prepared: bool) {
-        self.0.store(prepared, Ordering::Release);
+impl Policy {
+    /// Before somebody looks.
+    pub fn moment(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// It was seen to stand, by a look that began at that moment.
+    pub fn stands(&self, since: u64) {
+        // Otherwise it fell meanwhile, and whoever saw that had it looked at again.
+        let _ = self.0.compare_exchange(since, since | 1, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// It is gone, or somebody else's.
+    pub fn fell(&self) {
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |moment| Some((moment | 1).wrapping_add(1)));
     }
 }
 
@@ -55,21 +69,16 @@ impl Company {
         id: CompanyId,
         pods: Store<Pod>,
         claims: Store<PersistentVolumeClaim>,
-        prepared: Prepared,
+        policy: Policy,
         watch: AbortOnDropHandle<()>,
     ) -> Self {
-        Self { id, pods, claims, prepared, _watch: Arc::new(watch) }
+        Self { id, pods, claims, policy, _watch: Arc::new(watch) }
     }
 
-    /// From now on session pods may be made: the network policy stands.
-    pub fn set_prepared(&self) {
-        self.prepared.set(true);
-    }
-
-    /// Whether the network policy stands, as far as was seen. Without it no session pod is made, or it would run without.
+    /// Whether session pods may be made: the network policy stands.
     #[must_use]
     pub fn is_prepared(&self) -> bool {
-        self.prepared.0.load(Ordering::Acquire)
+        self.policy.moment() % 2 == 1
     }
 
     /// Whether both caches hold what the cluster holds.

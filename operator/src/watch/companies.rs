@@ -16,7 +16,7 @@ use relay::CompanyId;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::cluster::{Cluster, Company, Prepared};
+use super::cluster::{Cluster, Company, Policy};
 use super::life::{CLAIM, NAMESPACE, POD, POLICY};
 use super::stream::{Watches, touched};
 use crate::connection::build::{MANAGED_BY, names};
@@ -119,9 +119,9 @@ fn watch_company(
         Some(&ours),
         policies_writer,
     ));
-    let prepared = Prepared::default();
+    let policy = Policy::default();
     let (look_at, homes, namespace) = (look_at.clone(), homes.clone(), namespace.to_owned());
-    let (home, stands) = ((namespace.clone(), id.clone()), prepared.clone());
+    let (home, stands) = ((namespace.clone(), id.clone()), policy.clone());
     let task = tokio::spawn(async move {
         loop {
             let told = tokio::select! {
@@ -129,7 +129,7 @@ fn watch_company(
                 Some(event) = policies.next() => match event {
                     // Until it stands again no session pod may be made.
                     Event::Delete(_) => {
-                        stands.set(false);
+                        stands.fell();
                         homes.send(home.clone()).await.is_ok()
                     }
                     Event::Apply(_) => homes.send(home.clone()).await.is_ok(),
@@ -143,7 +143,7 @@ fn watch_company(
             }
         }
     });
-    Company::new(id.clone(), pods, claims, prepared, AbortOnDropHandle::new(task))
+    Company::new(id.clone(), pods, claims, policy, AbortOnDropHandle::new(task))
 }
 
 fn within<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(
