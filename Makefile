@@ -17,7 +17,7 @@ demo: deps ## the whole story on this machine, and then yours to play with (2 mi
 demo-down: ## end it, and leave nothing running
 	@tests/e2e/demo down
 
-test: ## everything: unit, property and component tests, charts, and the story on a real cluster (7 minutes; longer the first time)
+test: ## everything: unit, property and component tests, charts, and the story on a real cluster (17 minutes; longer the first time)
 	@tests/run
 
 bench: deps ## how fast and how large everything is (15 minutes; BENCH_PROFILE=release to compare)
