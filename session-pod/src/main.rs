@@ -7,6 +7,7 @@ use clap::Parser;
 use runtime::health::Health;
 use runtime::shutdown::Shutdown;
 use session_pod::browser::reaper::{self, Children};
+use session_pod::guard::Guard;
 use session_pod::metrics;
 use session_pod::pod::{self, Surroundings};
 use session_pod::settings::{Arguments, Settings};
@@ -51,7 +52,8 @@ async fn run(settings: Settings) -> Result<ExitCode, Box<dyn std::error::Error>>
         cascade.1.cancel();
     });
     let span = tracing::info_span!("session", company = %settings.company, connection = %settings.connection, pod = %settings.pod_name);
-    let exit = pod::run(settings, Surroundings { health, stop, children }).instrument(span).await;
+    let exit =
+        pod::run(settings, Surroundings { health, stop, children, guard: Guard::start()? }).instrument(span).await;
     servers.begin();
     servers.finished(GRACE).await;
     Ok(exit.into())
