@@ -9,7 +9,7 @@ use runtime::shutdown::Shutdown;
 use session_pod::browser::reaper::{self, Children};
 use session_pod::guard::Guard;
 use session_pod::metrics;
-use session_pod::pod::{self, Surroundings};
+use session_pod::pod::{self, Exit, Surroundings};
 use session_pod::settings::{Arguments, Settings};
 use tracing::Instrument as _;
 
@@ -55,6 +55,8 @@ async fn run(settings: Settings) -> Result<ExitCode, Box<dyn std::error::Error>>
     let exit =
         pod::run(settings, Surroundings { health, stop, children, guard: Guard::start()? }).instrument(span).await;
     servers.begin();
-    servers.finished(GRACE).await;
+    let orderly = servers.finished(GRACE).await;
+    // A server that failed ended the pod, which then ended as it was asked to; but nobody had asked.
+    let exit = if exit == Exit::Stopped && !orderly { Exit::Failed } else { exit };
     Ok(exit.into())
 }
