@@ -12,9 +12,12 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::{otlp, trace};
 
-/// What is logged when nothing else is asked for. chromiumoxide warns, with the whole message, of every frame that its
-/// generated protocol does not know: that would be WhatsApp's traffic in our log.
-const DEFAULT_FILTER: &str = "info,chromiumoxide=off,kube=warn,sqlx=warn,engineioxide=warn,socketioxide=warn";
+/// What is logged when nothing else is asked for.
+const DEFAULT_FILTER: &str = "info,kube=warn,sqlx=warn,engineioxide=warn,socketioxide=warn";
+
+/// Whatever is asked for. chromiumoxide warns, with the whole message, of every frame that its generated protocol does not
+/// know: that would be WhatsApp's traffic in our log.
+const NEVER: &str = "chromiumoxide=off";
 
 /// For the spans that were not sent yet when the process ends: one exchange with a collector that answers.
 const LAST_SPANS: Duration = Duration::from_secs(2);
@@ -56,7 +59,7 @@ pub struct Telemetry(SdkTracerProvider);
 /// Sets up logs and traces for the process. `RUST_LOG` overrides what is logged. Spans go to `collector`, where there is
 /// one; without, they only have ids. Must be called within the runtime.
 pub fn start(service: &'static str, format: LogFormat, collector: Option<&otlp::Collector>) -> Telemetry {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let filter = filter(std::env::var(EnvFilter::DEFAULT_ENV).ok().as_deref());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
@@ -75,6 +78,15 @@ pub fn start(service: &'static str, format: LogFormat, collector: Option<&otlp::
     // Fails only when a test harness has set one up already.
     let _ = tracing_subscriber::registry().with(lines).with(spans).try_init();
     Telemetry(provider)
+}
+
+/// What is asked for, where it can be read, and never [`NEVER`].
+fn filter(asked: Option<&str>) -> EnvFilter {
+    let with_never = |filter: &str| EnvFilter::try_new(format!("{filter},{NEVER}"));
+    asked
+        .filter(|asked| !asked.is_empty())
+        .and_then(|asked| with_never(asked).ok())
+        .unwrap_or_else(|| EnvFilter::new(format!("{DEFAULT_FILTER},{NEVER}")))
 }
 
 fn provider(service: &'static str, collector: Option<&otlp::Collector>) -> SdkTracerProvider {
@@ -98,6 +110,20 @@ impl Telemetry {
         let ended = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(LAST_SPANS)).await;
         if let Ok(Err(error)) = ended {
             tracing::warn!(%error, "the last spans were not sent");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frames_of_the_page_are_never_logged() {
+        for asked in [None, Some(""), Some("info"), Some("debug,chromiumoxide=trace"), Some("no=such=filter")] {
+            let filter = filter(asked).to_string();
+            assert!(filter.split(',').any(|directive| directive == NEVER), "{asked:?}: {filter}");
+            assert!(!filter.contains("chromiumoxide=trace"), "{asked:?}: {filter}");
         }
     }
 }

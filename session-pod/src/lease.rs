@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::RedisClock;
+use crate::guard::Guard;
 use crate::health::Parts;
 
 /// Longest pause between two tries for a lease that somebody else holds. They may give it back at any time.
@@ -24,6 +25,14 @@ pub struct Held {
     /// Redis' clock, read with each renewal.
     pub clock: RedisClock,
     since: Instant,
+}
+
+impl Held {
+    /// Since when it is ours at the earliest.
+    #[must_use]
+    pub fn since(&self) -> std::time::Instant {
+        self.since.into_std()
+    }
 }
 
 /// Waits until the lease is ours. Nothing when the process is to end before that.
@@ -82,15 +91,23 @@ pub enum Lost {
 
 /// Renews the lease until `stop`, or until it is lost. While Redis is away nobody can take the session over, but a pod
 /// cannot tell an absent Redis from one that only it does not reach: both end it in time (`docs/decisions.md`).
-pub async fn keep(held: Held, redis: Redis, health: Parts, stop: CancellationToken) -> Result<(), Lost> {
-    let kept = renew(held, redis, &health, stop).await;
+/// The guard learns of each renewal, and of the loss.
+pub async fn keep(held: Held, redis: Redis, health: Parts, guard: Guard, stop: CancellationToken) -> Result<(), Lost> {
+    let kept = renew(held, redis, &health, &guard, stop).await;
     if kept.is_err() {
+        guard.lost(std::time::Instant::now());
         health.lease.close("lost");
     }
     kept
 }
 
-async fn renew(held: Held, mut redis: Redis, health: &Parts, stop: CancellationToken) -> Result<(), Lost> {
+async fn renew(
+    held: Held,
+    mut redis: Redis,
+    health: &Parts,
+    guard: &Guard,
+    stop: CancellationToken,
+) -> Result<(), Lost> {
     let Held { lease, clock, since: mut renewed } = held;
     let mut pause = Lease::RENEW_EVERY;
     loop {
@@ -105,6 +122,7 @@ async fn renew(held: Held, mut redis: Redis, health: &Parts, stop: CancellationT
                 health.redis.open();
                 clock.read(now, asked);
                 renewed = asked;
+                guard.renewed(asked.into_std());
                 Lease::RENEW_EVERY
             }
             Ok(Err(RelayError::Fenced { .. })) => return Err(Lost::Fenced),

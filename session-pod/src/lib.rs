@@ -6,6 +6,7 @@ pub mod clock;
 pub mod commands;
 pub mod engine;
 pub mod expected;
+pub mod guard;
 pub mod health;
 pub mod hearing;
 pub mod journal;

@@ -7,8 +7,9 @@ use clap::Parser;
 use runtime::health::Health;
 use runtime::shutdown::Shutdown;
 use session_pod::browser::reaper::{self, Children};
+use session_pod::guard::Guard;
 use session_pod::metrics;
-use session_pod::pod::{self, Surroundings};
+use session_pod::pod::{self, Exit, Surroundings};
 use session_pod::settings::{Arguments, Settings};
 use tracing::Instrument as _;
 
@@ -51,8 +52,11 @@ async fn run(settings: Settings) -> Result<ExitCode, Box<dyn std::error::Error>>
         cascade.1.cancel();
     });
     let span = tracing::info_span!("session", company = %settings.company, connection = %settings.connection, pod = %settings.pod_name);
-    let exit = pod::run(settings, Surroundings { health, stop, children }).instrument(span).await;
+    let exit =
+        pod::run(settings, Surroundings { health, stop, children, guard: Guard::start()? }).instrument(span).await;
     servers.begin();
-    servers.finished(GRACE).await;
+    let orderly = servers.finished(GRACE).await;
+    // A server that failed ended the pod, which then ended as it was asked to; but nobody had asked.
+    let exit = if exit == Exit::Stopped && !orderly { Exit::Failed } else { exit };
     Ok(exit.into())
 }

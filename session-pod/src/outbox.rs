@@ -220,19 +220,20 @@ fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
-/// What was not taken off.
+/// What was not taken off. A line that cannot be read keeps its place until then: what took it off takes off no other.
 fn left(content: &[u8]) -> VecDeque<(Record, u64)> {
     let mut waiting = VecDeque::new();
     for line in content.split_inclusive(|byte| *byte == b'\n') {
         if line == TAKEN {
             waiting.pop_front();
         } else if let Ok(record) = serde_json::from_slice(line) {
-            waiting.push_back((record, size_of(line)));
+            waiting.push_back(Some((record, size_of(line))));
         } else {
             tracing::warn!(bytes = line.len(), "a line of the outbox cannot be read and is dropped");
+            waiting.push_back(None);
         }
     }
-    waiting
+    waiting.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -250,6 +251,14 @@ mod tests {
 
     fn open(folder: &tempfile::TempDir) -> Outbox {
         Outbox::open(&folder.path().join("outbox"), 4096).expect("opens")
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_taken_off_by_its_own_mark() {
+        let line = |number| serde_json::to_string(&record(number)).expect("encodes");
+        let content = format!("{}\nunreadable\n{}\n-\n-\n{}\n", line(1), line(2), line(3));
+        let left: Vec<_> = left(content.as_bytes()).into_iter().map(|(record, _)| record).collect();
+        assert_eq!(left, [record(2), record(3)]);
     }
 
     #[test]

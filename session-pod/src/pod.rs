@@ -16,6 +16,7 @@ use crate::browser::profile;
 use crate::browser::reaper::Children;
 use crate::commands::Commands;
 use crate::engine::{Engine, Pace, WebEngine};
+use crate::guard::Guard;
 use crate::health::Parts;
 use crate::journal::{self, Journal};
 use crate::lease::{self, Held, Lost};
@@ -49,16 +50,24 @@ pub enum Exit {
     VolumeUnusable,
 }
 
+impl Exit {
+    /// The exit code of the process.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Stopped => 0,
+            Self::Failed => 1,
+            // 2 is for wrong settings.
+            Self::Fenced => 3,
+            Self::GaveUp => 4,
+            Self::VolumeUnusable => 5,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Stopped => 0,
-            Exit::Failed => 1,
-            // 2 is for wrong settings.
-            Exit::Fenced => 3,
-            Exit::GaveUp => 4,
-            Exit::VolumeUnusable => 5,
-        })
+        Self::from(exit.code())
     }
 }
 
@@ -71,6 +80,8 @@ pub struct Surroundings {
     pub stop: CancellationToken,
     /// The children that the reaper leaves alone.
     pub children: Children,
+    /// Who ends the process when the pod cannot.
+    pub guard: Guard,
 }
 
 /// Runs the session until it is asked to end or cannot go on.
@@ -94,8 +105,11 @@ pub async fn run(settings: Settings, surroundings: Surroundings) -> Exit {
         }
     };
     let Some(held) = held else { return Exit::Stopped };
+    surroundings.guard.renewed(held.since());
     let lease = held.lease.clone();
     let exit = hold(settings, &surroundings, parts, held, &redis).await;
+    // Not before: until here a write to the volume may have hung.
+    surroundings.guard.ended();
     // Whoever lost it has nothing to give back.
     if exit != Exit::Fenced {
         lease::release(&lease, &mut redis, RELEASE).await;
@@ -118,7 +132,8 @@ async fn hold(settings: Settings, surroundings: &Surroundings, parts: Parts, hel
     let clock = held.clock.clone();
     // Before anything else, because a volume may be slow; and until everything else has ended.
     let kept = CancellationToken::new();
-    tasks.spawn(lease::keep(held, redis.clone(), parts.clone(), kept.clone()).in_current_span());
+    let guard = surroundings.guard.clone();
+    tasks.spawn(lease::keep(held, redis.clone(), parts.clone(), guard, kept.clone()).in_current_span());
     let journal = match open_volume(&settings) {
         Ok(journal) => journal,
         Err(error) => {

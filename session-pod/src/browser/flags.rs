@@ -1,5 +1,5 @@
-//! The browser's command line. Pure. Nothing here may weaken what protects the page: whoever needs `--no-sandbox` or
-//! a redirection says so in the operator's settings.
+//! The browser's command line. Pure. No `--no-sandbox` and no redirection here: whoever needs one says so in the
+//! operator's settings.
 
 use std::path::Path;
 

@@ -2,6 +2,7 @@
 
 pub mod cdp;
 pub mod flags;
+pub mod kill;
 pub mod page;
 pub mod process;
 pub mod profile;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::EngineError;
 use super::contract::{Options, State};
+use super::elsewhere::{Elsewhere, Load};
 use super::failed::Failed;
 use super::scripts::Scripts;
 use super::web::Bridge;
@@ -44,9 +45,6 @@ const READY: u32 = 2;
 
 /// wa-js is half a megabyte, compiled on a busy core.
 const INJECTION: Duration = Duration::from_secs(30);
-
-/// Between two tries to load the page, doubled each time.
-const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 /// What the keeper tells.
 #[derive(Debug)]
@@ -104,14 +102,14 @@ struct Watch {
     /// Questions in a row without any answer.
     unanswered: u32,
     asked: Instant,
-    retry: Duration,
+    elsewhere: Elsewhere,
     failed: Failed,
 }
 
 impl Watch {
     fn new() -> Self {
         let failed = Failed::never();
-        Self { life: 0, late: 0, unanswered: 0, asked: Instant::now(), retry: RETRY.0, failed }
+        Self { life: 0, late: 0, unanswered: 0, asked: Instant::now(), elsewhere: Elsewhere::default(), failed }
     }
 }
 
@@ -132,16 +130,20 @@ impl Keeper {
     async fn turn(&self, watch: &mut Watch) -> Duration {
         match self.look().await {
             Ok(place) if place.origin != ORIGIN => {
-                if self.load().await {
-                    watch.retry = RETRY.0;
-                    return Duration::ZERO;
+                // A document that begins wakes earlier, also one of a portal that we are led to.
+                let left = watch.elsewhere.rests(Instant::now());
+                if !left.is_zero() {
+                    return left;
                 }
-                let pause = watch.retry.mul_f64(0.5 + (self.fraction)() / 2.0);
-                watch.retry = (watch.retry * 2).min(RETRY.1);
+                let loaded = self.load().await;
+                let (pause, unreachable) = watch.elsewhere.after(loaded, Instant::now(), (self.fraction)());
+                if unreachable {
+                    let _ = self.notes.send(Note::Unreachable).await;
+                }
                 pause
             }
             Ok(place) => {
-                (watch.late, watch.retry) = (0, RETRY.0);
+                (watch.late, watch.elsewhere) = (0, Elsewhere::default());
                 if place.life == 0 && watch.failed.rests(place.document, Instant::now()) {
                     return LOOK;
                 }
@@ -200,15 +202,13 @@ impl Keeper {
             .map_err(|_| CallError::Failed("look", "unintelligible".to_owned()))
     }
 
-    /// Whether the page is there now.
-    async fn load(&self) -> bool {
+    async fn load(&self) -> Load {
         match self.page.navigate(URL).await {
-            // Slow is not gone: the next look tells.
-            Ok(()) | Err(CallError::Timeout(_)) => true,
+            Ok(()) => Load::Done,
+            Err(CallError::Timeout(_)) => Load::Slow,
             Err(error) => {
                 tracing::warn!(%error, "WhatsApp's page cannot be loaded");
-                let _ = self.notes.send(Note::Unreachable).await;
-                false
+                Load::Failed
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod contract;
 mod decode;
+mod elsewhere;
 mod failed;
 mod inject;
 mod life;

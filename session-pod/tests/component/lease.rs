@@ -7,7 +7,8 @@ use relay::{Acquired, Lease, Offset, SessionState};
 use rustix::process::{Pid, Signal, kill_process};
 use session_pod::pod::Exit;
 
-use super::world::{LONG, World};
+use super::process::Process;
+use super::world::{LONG, PHONE, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_pod_waits_until_the_first_has_ended() {
@@ -67,4 +68,40 @@ async fn a_pod_that_cannot_renew_its_lease_ends_before_another_may_take_it() {
     let most = Lease::GIVE_UP_AFTER + Duration::from_secs(2);
     assert!(cut_off.elapsed() < most, "{:?}", cut_off.elapsed());
     world.no_browser_is_left().await;
+}
+
+/// A disk that hangs holds the loop that would close the browser.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_hangs_in_its_volume_and_cannot_renew_its_lease_ends_before_another_may_take_it() {
+    let mut world = World::new().await;
+    let pod = world.process("pod-1").await;
+    world.scan().await;
+    // Whoever opens it to write waits for a reader, who never comes.
+    let fresh = world.volume().join("session.new");
+    let made = std::process::Command::new("mkfifo").arg(&fresh).status().expect("mkfifo starts");
+    assert!(made.success(), "{made}");
+    world.simulator.log_out(PHONE, None).expect("logged out");
+    world.hangs(&pod).await;
+    let cut_off = tokio::time::Instant::now();
+    world.redis.stop().await;
+    assert_eq!(pod.exit().await.code(), Some(3));
+    // As above, and for the guard's last line and for this test's own wait.
+    let most = Lease::GIVE_UP_AFTER + Duration::from_secs(3);
+    assert!(cut_off.elapsed() < most, "{:?}", cut_off.elapsed());
+    world.no_browser_is_left().await;
+}
+
+impl World {
+    /// Waits until a thread of the pod waits for the reader of a pipe.
+    async fn hangs(&self, pod: &Process) {
+        eventually(LONG, "the pod to hang", async || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", pod.pid())).map_err(|error| error.to_string())?;
+            let waits: Vec<_> = threads
+                .flatten()
+                .map(|thread| std::fs::read_to_string(thread.path().join("wchan")).unwrap_or_default())
+                .collect();
+            if waits.iter().any(|wait| wait == "wait_for_partner") { Ok(()) } else { Err(format!("{waits:?}")) }
+        })
+        .await;
+    }
 }

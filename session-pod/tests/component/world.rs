@@ -11,7 +11,6 @@ use relay::{
     Offset, OperatorRelay, Outcome, Redis, SessionState, SessionStatus,
 };
 use runtime::health::Health;
-use session_pod::browser::reaper::Children;
 use session_pod::pod::{self, Exit, Surroundings};
 use session_pod::settings::Arguments;
 use simulator::{Simulator, SimulatorSettings};
@@ -101,8 +100,8 @@ impl World {
         let settings = Arguments::parse_from(self.command_line(uid, volume)).judge().unwrap_or_else(|complaints| {
             panic!("settings: {:?}; is session-pod/page built (npm ci && npm run build)?", complaints.all())
         });
-        let surroundings =
-            Surroundings { health: Health::default(), stop: CancellationToken::new(), children: Children::default() };
+        // In the process of the tests nobody may end it: the guard of this has no thread.
+        let surroundings = Surroundings::default();
         let (stop, health) = (surroundings.stop.clone(), surroundings.health.clone());
         Pod { stop, health, task: tokio::spawn(pod::run(settings, surroundings)) }
     }
