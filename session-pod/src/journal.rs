@@ -1,7 +1,8 @@
 //! The one way for an event to the API: told once, under the id that the API knows, kept in the outbox until Redis has
 //! it. Clones share it. What is written here reaches the disk itself within a second ([`keep_on_disk`]).
 
-use std::collections::{BTreeSet, VecDeque};
+mod told;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,9 +18,7 @@ use crate::memory::{Mark, Memory};
 use crate::metrics;
 use crate::outbox::{Outbox, Record};
 use crate::session::Link;
-
-/// Messages that are remembered as told. A synchronisation tells at most 4,000 at once.
-const TOLD: usize = 20_000;
+use told::Told;
 
 /// What a power cut may take of the events that Redis does not have: as much as it takes of Redis itself, whose own file
 /// is synced as often (`appendfsync everysec`).
@@ -243,7 +242,7 @@ impl Journal {
         let chosen = inner.chosen(id);
         let id = chosen.as_ref().unwrap_or(id);
         // Before the first comparison nothing is expected to be known; what had no room is looked for when there is room.
-        !inner.mark.complete || inner.overflowed || inner.told.known.contains(id) || !inner.mark.misses(sent_at, id)
+        !inner.mark.complete || inner.overflowed || inner.told.contains(id) || !inner.mark.misses(sent_at, id)
     }
 
     /// Remembers that WhatsApp has another id for a message.
@@ -266,7 +265,7 @@ impl Inner {
         match event {
             Event::Message(message) => {
                 let message = self.under_known_id(message);
-                let new = !self.told.known.contains(&message.id);
+                let new = !self.told.contains(&message.id);
                 (Event::Message(message), new)
             }
             Event::Ack(mut ack) => {
@@ -348,27 +347,6 @@ const fn kind(event: &Event) -> &'static str {
         Event::Chat(_) => "chat",
         Event::State(_) => "state",
         Event::CommandDone { .. } => "commandDone",
-    }
-}
-
-/// The messages that were told lately.
-#[derive(Default)]
-struct Told {
-    known: BTreeSet<MessageId>,
-    order: VecDeque<MessageId>,
-}
-
-impl Told {
-    fn add(&mut self, id: &MessageId) {
-        if !self.known.insert(id.clone()) {
-            return;
-        }
-        self.order.push_back(id.clone());
-        if self.order.len() > TOLD
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
     }
 }
 
