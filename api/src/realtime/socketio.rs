@@ -82,6 +82,10 @@ struct Auth {
 #[derive(Debug, Clone)]
 struct Before(Option<Heard>);
 
+/// Cancelled once the socket is connected: before that nothing can be sent to it, be it an acknowledgement.
+#[derive(Debug, Clone, Default)]
+struct Welcomed(CancellationToken);
+
 /// What a refused client reads as the message of its `connect_error`.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
@@ -121,12 +125,15 @@ async fn admit(socket: SocketRef, State(lobby): State<Lobby>, TryData(auth): Try
     })?;
     socket.extensions.insert(identity);
     socket.extensions.insert(Before(offset));
+    socket.extensions.insert(Welcomed::default());
+    // Here and not in `welcome`: the client hears that it is connected before that runs, and may ask at once.
+    socket.on("join-company", join);
+    socket.on_disconnect(left);
     Ok(())
 }
 
-async fn welcome(socket: SocketRef) {
-    socket.on("join-company", join);
-    socket.on_disconnect(left);
+async fn welcome(Extension(Welcomed(welcomed)): Extension<Welcomed>) {
+    welcomed.cancel();
 }
 
 async fn left(socket: SocketRef, State(lobby): State<Lobby>, Extension(identity): Extension<Identity>) {
@@ -137,10 +144,13 @@ async fn join(
     socket: SocketRef,
     Extension(identity): Extension<Identity>,
     Extension(Before(heard)): Extension<Before>,
+    Extension(Welcomed(welcomed)): Extension<Welcomed>,
     State(lobby): State<Lobby>,
     TryData(asked): TryData<Value>,
     ack: AckSender,
 ) {
+    // One that is gone by then is seen below.
+    let _ = timeout(GREETING, welcomed.cancelled()).await;
     let own = identity.company();
     let asked = asked.unwrap_or_default();
     if let Some(reason) = refusal(named(&asked), own.as_str(), identity.expires_at(), ambient::now()) {

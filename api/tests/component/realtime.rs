@@ -3,8 +3,10 @@
 use relay::{Event, SessionState};
 use serde_json::{Value, json};
 
+use crate::replica::Replica;
 use crate::session::incoming;
 use crate::socket::Socket;
+use crate::websocket::WebSocket;
 use crate::world::{FRONTEND, World, token};
 
 const ANA: &str = "5511999999999@c.us";
@@ -106,4 +108,17 @@ async fn sockets_that_missed_something_are_closed() {
     let mut socket = world.socket(&acme).await;
     acme.caller.delete(&format!("/whatsapp/connections/{id}")).await;
     assert_eq!(socket.next("connection-status").await["status"], "Deleted");
+}
+
+/// What would be lost: everything, for a client that is fast. It asks to be let in as soon as it hears that it is connected.
+/// The program itself: only where several threads run does anything happen in between.
+#[tokio::test]
+async fn a_client_that_asks_at_once_is_let_in() {
+    let world = World::without_api().await;
+    let replica = Replica::start(&world, &[]).await;
+    let auth = json!({"token": token("acme", 60)});
+    for number in 0..200 {
+        let mut socket = WebSocket::connect(&replica.base, &auth).await;
+        assert_eq!(socket.join("acme").await["joined"], true, "socket {number}");
+    }
 }
