@@ -1,6 +1,7 @@
 //! Ends the browser and the process when the lease runs out and nobody reacts. A disk that hangs may hold every thread of
 //! the runtime, and with them whoever learns of the loss; then another pod would start a second browser on the account.
-//! So this has a thread of its own, which waits for nothing that another thread or a disk may hold: no lock, and no file but the kernel's own in /proc.
+//! So this has a thread of its own, which waits for nothing that another thread or a disk may hold: no lock, and no file
+//! but the kernel's own in /proc.
 
 use std::io;
 use std::sync::Arc;

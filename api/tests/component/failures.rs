@@ -132,11 +132,7 @@ async fn without_postgresql_the_lag_is_seen_to_grow() {
 /// What would be lost: who did it, by hanging up in time.
 #[tokio::test]
 async fn what_was_done_for_a_caller_who_hung_up_is_in_the_audit_log() {
-    let mut world = World::without_api().await;
-    let (proxy, client) = behind_proxy().await;
-    let direct = std::mem::replace(&mut world.cluster, client);
-    let mut world = world.with_api(|_| {}).await;
-    world.cluster = direct;
+    let (world, proxy) = World::with_cluster_behind_proxy().await;
     let acme = world.company().await;
     let (id, _session) = world.connected(&acme).await;
     proxy.set(Fault::Slow(Duration::from_secs(2)));
@@ -155,11 +151,7 @@ async fn what_was_done_for_a_caller_who_hung_up_is_in_the_audit_log() {
 #[tokio::test]
 async fn without_the_kubernetes_api_what_is_known_is_shown_and_nothing_is_changed() {
     for fault in [Fault::Reset, Fault::Hang] {
-        let mut world = World::without_api().await;
-        let (proxy, client) = behind_proxy().await;
-        let direct = std::mem::replace(&mut world.cluster, client);
-        let mut world = world.with_api(|_| {}).await;
-        world.cluster = direct;
+        let (world, proxy) = World::with_cluster_behind_proxy().await;
         let acme = world.company().await;
         let (id, mut session) = world.connected(&acme).await;
 
@@ -184,6 +176,18 @@ async fn without_the_kubernetes_api_what_is_known_is_shown_and_nothing_is_change
             answer => Err(answer.text()),
         })
         .await;
+    }
+}
+
+impl World {
+    /// Whose API reaches the API server by way of a proxy, while the test itself reaches it directly.
+    async fn with_cluster_behind_proxy() -> (Self, Proxy) {
+        let mut world = Self::without_api().await;
+        let (proxy, client) = behind_proxy().await;
+        let direct = std::mem::replace(&mut world.cluster, client);
+        let mut world = world.with_api(|_| {}).await;
+        world.cluster = direct;
+        (world, proxy)
     }
 }
 

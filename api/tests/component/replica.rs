@@ -24,6 +24,12 @@ impl Replica {
     }
 
     pub async fn begin(world: &World, environment: &[(&str, &str)]) -> Self {
+        let shown = std::env::var_os("REPLICA_LOG").is_some();
+        Self::logging_to(if shown { Stdio::inherit() } else { Stdio::null() }, world, environment).await
+    }
+
+    /// The same, with its log elsewhere.
+    pub async fn logging_to(log: Stdio, world: &World, environment: &[(&str, &str)]) -> Self {
         // Not ports that the kernel gives to outgoing connections: one of those can be taken before the program binds it.
         let port = harness::free_block();
         let admin = port + 1;
@@ -41,7 +47,7 @@ impl Replica {
             .env("LOG_FORMAT", "text")
             .env("DRAIN_SECONDS", "0")
             .envs(environment.iter().copied())
-            .stderr(if std::env::var_os("REPLICA_LOG").is_some() { Stdio::inherit() } else { Stdio::null() })
+            .stderr(log)
             .spawn()
             .unwrap();
         let admin = Caller::new(&format!("http://127.0.0.1:{admin}"), None);

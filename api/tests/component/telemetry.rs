@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::process::Stdio;
 
-use harness::{Collector, ControlPlane, eventually};
+use harness::{Collector, eventually};
 use relay::{Event, SessionState, StateChange};
 use runtime::ambient;
 use serde_json::{Value, json};
 
 use crate::http::Caller;
+use crate::replica::Replica;
 use crate::session::incoming;
 use crate::world::{SECRET, SOON, World, token};
 
@@ -16,27 +17,14 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 #[tokio::test]
 async fn a_request_its_connection_and_the_events_of_its_session_are_one_trace_and_the_log_holds_no_secret() {
-    let (port, folder) = (harness::free_block(), tempfile::tempdir().unwrap());
-    let (admin, log) = (port + 1, folder.path().join("log"));
-    let world = World::around(&format!("http://127.0.0.1:{port}")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut world = World::without_api().await;
     let collector = Collector::start().await;
-    let _program = tokio::process::Command::new(env!("CARGO_BIN_EXE_api"))
-        .kill_on_drop(true)
-        .env_clear()
-        .env("DATABASE_URL", &world.database_url)
-        .env("REDIS_URL", world.redis.url())
-        .env("JWT_SECRET", SECRET)
-        .env("PORT", port.to_string())
-        .env("ADMIN_ADDRESS", format!("127.0.0.1:{admin}"))
-        .env("KUBECONFIG", ControlPlane::shared().await.kubeconfig())
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())
-        .env("LOG_FORMAT", "json")
-        .env("RUST_LOG", "debug,h2=off")
-        .stderr(Stdio::from(File::create(&log).unwrap()))
-        .spawn()
-        .unwrap();
-    let ready = async || harness::http_get(admin, "/ready").await;
-    eventually(SOON, "the program to be ready", async || ready().await.map_err(|error| error.to_string())).await;
+    let told = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()), ("LOG_FORMAT", "json"), ("RUST_LOG", "debug,h2=off")];
+    let program = Replica::logging_to(Stdio::from(File::create(&log).unwrap()), &world, &told).await;
+    program.ready().await;
+    world.base.clone_from(&program.base);
     let acme = world.company().await;
     let id = acme.create("Sales").await;
 

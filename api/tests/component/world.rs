@@ -106,13 +106,6 @@ impl World {
         self
     }
 
-    /// Everything but the API, which a test starts as a program that serves there.
-    pub async fn around(base: &str) -> Self {
-        let mut world = Self::without_api().await;
-        base.clone_into(&mut world.base);
-        world
-    }
-
     /// One more API on the same database and the same Redis. It ends with this world.
     pub async fn start_replica(&self) {
         let health = Health::default();
