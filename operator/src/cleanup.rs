@@ -56,11 +56,7 @@ pub async fn regularly(context: Arc<Context>, health: Health) {
             continue;
         }
         // A standby only makes sure that it could.
-        let outcome = if leads {
-            sweep(&context, &pulse).await
-        } else {
-            context.relay.clone().users().await.map(drop).map_err(Error::from)
-        };
+        let outcome = if leads { sweep(&context, &pulse).await } else { context.relay.clone().users().await.map(drop) };
         redis.follow(&outcome);
         match outcome {
             Ok(()) => next_sweep = Instant::now() + SWEEP,
@@ -90,7 +86,7 @@ async fn after_deletion(id: ConnectionId, context: &Context) {
 /// Removes what connections left whose deletion nobody saw, and marks those whose user Redis has lost: their next reconcile
 /// gives it back. Whoever shares a Redis between two operators loses sessions here; `docs/decisions.md` says why that is
 /// refused.
-async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), Error> {
+async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), RelayError> {
     if !context.cluster.connections_known() {
         return Ok(());
     }
@@ -101,8 +97,14 @@ async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), Error> {
     if !left.is_empty() {
         // A cache may be behind by as long as a broken watch takes to be noticed, and what goes here is a live session's
         // access and its events. So the API server has the last word.
-        let there = existing(context).await?;
-        left.retain(|id| !there.contains(id));
+        match existing(context).await {
+            Ok(there) => left.retain(|id| !there.contains(id)),
+            Err(error) => {
+                // No fault of Redis, for which this sweep speaks. The next one asks again.
+                tracing::warn!(%error, "what is left of deleted connections stays in Redis for now");
+                left.clear();
+            }
+        }
     }
     for id in left {
         relay.forget(id).await?;
