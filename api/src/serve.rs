@@ -147,7 +147,7 @@ pub async fn start(
     shutdown.spawn("sockets", realtime::expire(io, upgraded, shutdown.token()));
     let hub = realtime::run(app.clone(), audience, transports, wishes, settings.redis.clone(), shutdown.token());
     shutdown.spawn("hub", hub);
-    shutdown.spawn("database", probe(store.clone(), health.gate("database"), shutdown.token()));
+    shutdown.spawn("database", probe(heartbeats.clone(), health.gate("database"), shutdown.token()));
 
     let (gate, pulse, tasks) =
         (health.gate("schema"), health.pulse("ingest", ingest::SWEEP_AT_LEAST), shutdown.clone());

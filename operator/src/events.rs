@@ -89,6 +89,7 @@ const fn news(reason: Reason) -> News {
         | Reason::Unknown => News::None,
         Reason::InvalidSpec
         | Reason::CompanyMismatch
+        | Reason::NamespaceNotReady
         | Reason::QuotaExceeded
         | Reason::NotOwned
         | Reason::ProxySecretMissing

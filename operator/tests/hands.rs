@@ -118,8 +118,7 @@ async fn the_network_policy_is_put_back_and_nothing_runs_without_it(stage: &Stag
     })
     .await;
     stage.create("unprotected").await;
-    // Longer than its tries are apart.
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    stage.condition_within(RETRIED, "unprotected", "Accepted", "False", "NamespaceNotReady").await;
     let there: NetworkPolicy = stage.api().get(NAME).await.expect("is there");
     assert_eq!(there.resource_version(), theirs.resource_version());
     assert_eq!(stage.api::<Pod>().get_opt("unprotected").await.expect("answers"), None);

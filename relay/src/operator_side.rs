@@ -1,10 +1,13 @@
 //! The operator's side of the relay: it reads statuses, makes and removes the sessions' users, and clears what is left.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::StreamExt;
 use redis::AsyncCommands;
+use tokio::sync::Notify;
 
 use crate::acl::acl_rules;
 use crate::api_side::read_status;
@@ -19,11 +22,48 @@ use crate::status::SessionStatus;
 /// own ten a slow way to it would make the walk last for hours.
 const KEYS_AT_ONCE: usize = 1000;
 
-/// The relay as the operator sees it.
+/// Between two writes of Redis' file of users, each of which writes all of them and holds Redis up meanwhile.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// The relay as the operator sees it. Clones share what they know.
 #[derive(Clone)]
 pub struct OperatorRelay {
     redis: Redis,
     may_change: Arc<dyn Fn() -> bool + Send + Sync>,
+    given: Arc<Given>,
+}
+
+/// The users as this process has set them, so that what is set to what it was is not written to the file again.
+#[derive(Default)]
+struct Given {
+    rules: Mutex<HashMap<ConnectionId, u64>>,
+    /// The file is behind.
+    changed: Notify,
+}
+
+impl Given {
+    fn rules(&self) -> MutexGuard<'_, HashMap<ConnectionId, u64>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, connection: ConnectionId, rules: &[String]) {
+        let mut hasher = DefaultHasher::new();
+        rules.hash(&mut hasher);
+        let hash = hasher.finish();
+        if self.rules().insert(connection, hash) != Some(hash) {
+            self.changed.notify_one();
+        }
+    }
+
+    fn removed(&self, connection: ConnectionId) {
+        self.rules().remove(&connection);
+        self.changed.notify_one();
+    }
+
+    /// Redis has these and no others.
+    fn seen(&self, users: &BTreeSet<ConnectionId>) {
+        self.rules().retain(|connection, _| users.contains(connection));
+    }
 }
 
 impl OperatorRelay {
@@ -33,7 +73,7 @@ impl OperatorRelay {
     /// On a connection of a user that may manage users and touch all keys.
     #[must_use]
     pub fn new(redis: Redis) -> Self {
-        Self { redis, may_change: Arc::new(|| true) }
+        Self { redis, may_change: Arc::new(|| true), given: Arc::default() }
     }
 
     /// The same, but it refuses to change anything while `may_change` says no.
@@ -59,19 +99,24 @@ impl OperatorRelay {
 
     /// Makes the user of a session, or sets it to exactly these rights and these passwords, each of which lets it in.
     pub async fn allow(&mut self, connection: ConnectionId, passwords: &[&str]) -> Result<(), RelayError> {
+        let rules = acl_rules(connection, passwords);
         let mut command = redis::cmd("ACL");
-        command.arg("SETUSER").arg(Names(connection).user()).arg(acl_rules(connection, passwords));
+        command.arg("SETUSER").arg(Names(connection).user()).arg(&rules);
         let _: () = command.query_async(self.changing()?).await?;
-        self.save().await;
+        self.given.set(connection, &rules);
         Ok(())
     }
 
-    /// Writes the users to Redis' own file, where it has one, so that sessions can go on after a restart of Redis. Where it
-    /// has none the users live as long as the process, and that is no error of this call.
-    async fn save(&mut self) {
-        let saved: Result<(), _> = redis::cmd("ACL").arg("SAVE").query_async(&mut self.redis).await;
-        if let Err(error) = saved {
-            tracing::debug!(%error, "users were not saved");
+    /// Writes the users to Redis' own file, where it has one, whenever they have changed, so that sessions can go on after a
+    /// restart of Redis. Where it has none the users live as long as its process. Never ends.
+    pub async fn keep_users(mut self) {
+        loop {
+            self.given.changed.notified().await;
+            let saved: Result<(), _> = redis::cmd("ACL").arg("SAVE").query_async(&mut self.redis).await;
+            if let Err(error) = saved {
+                tracing::debug!(%error, "users were not saved");
+            }
+            tokio::time::sleep(SAVE_EVERY).await;
         }
     }
 
@@ -79,14 +124,16 @@ impl OperatorRelay {
     pub async fn forget(&mut self, connection: ConnectionId) -> Result<(), RelayError> {
         let names = Names(connection);
         let _: u64 = redis::cmd("ACL").arg("DELUSER").arg(names.user()).query_async(self.changing()?).await?;
-        self.save().await;
+        self.given.removed(connection);
         Ok(self.changing()?.del(&names.all_keys()[..]).await?)
     }
 
     /// The connections that have a user.
     pub async fn users(&mut self) -> Result<BTreeSet<ConnectionId>, RelayError> {
         let users: Vec<String> = redis::cmd("ACL").arg("USERS").query_async(&mut self.redis).await?;
-        Ok(users.iter().filter_map(|user| Names::of_user(user)).map(|names| names.0).collect())
+        let users = users.iter().filter_map(|user| Names::of_user(user)).map(|names| names.0).collect();
+        self.given.seen(&users);
+        Ok(users)
     }
 
     /// The connections that have a user or any key. Walks all keys; for the sweep, not for every reconcile.

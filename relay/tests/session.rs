@@ -236,3 +236,39 @@ async fn a_connection_that_was_refused_once_is_let_in_when_its_user_is_there() {
     held(&mut own, id(1), "pod-a").await;
     held(&mut clone, id(1), "pod-a").await;
 }
+
+/// What would be lost: Redis' time, which writing the file of all users takes for each of them.
+#[tokio::test]
+async fn users_are_written_to_the_file_when_they_change_together_and_not_when_they_do_not() {
+    let redis = Redis::start().await;
+    let mut operator = OperatorRelay::new(admin(&redis));
+    let saver = tokio::spawn(operator.clone().keep_users());
+    for n in 1..=20 {
+        operator.allow(id(n), &["first"]).await.expect("user is made");
+    }
+    let file = redis.directory().join("users.acl");
+    eventually(Duration::from_secs(10), "all users in the file", async || {
+        let users = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
+        let there = (1..=20).filter(|n| users.contains(&id(*n).to_string())).count();
+        if there == 20 { Ok(()) } else { Err(format!("{there} are there")) }
+    })
+    .await;
+    let saves = async || {
+        let stats: String = redis::cmd("INFO").arg("commandstats").query_async(&mut admin(&redis)).await.expect("answers");
+        let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_acl|save:calls=")?.split(',').next());
+        calls.and_then(|calls| calls.parse::<u32>().ok()).expect("was called")
+    };
+    let so_far = saves().await;
+    assert!(so_far < 10, "{so_far} for 20 users");
+    operator.allow(id(1), &["first"]).await.expect("is as it was");
+    // Longer than two writes are apart.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(saves().await, so_far);
+    operator.forget(id(1)).await.expect("is forgotten");
+    eventually(Duration::from_secs(10), "one user less", async || match saves().await {
+        more if more > so_far => Ok(()),
+        same => Err(same),
+    })
+    .await;
+    saver.abort();
+}

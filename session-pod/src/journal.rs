@@ -431,12 +431,12 @@ mod tests {
         let journal = open(&folder);
         let at = |second| Timestamp::from_second(second).expect("valid");
         let other: MessageId = "true_5511999999999@c.us_3EB0FF".parse().expect("valid");
-        journal.tell(message(CHOSEN, 10), NOW);
-        assert!(journal.knows(&CHOSEN.parse().expect("valid"), at(10)), "it waits in the outbox");
+        journal.tell(message(CHOSEN, 10_000), NOW);
+        assert!(journal.knows(&CHOSEN.parse().expect("valid"), at(10_000)), "it waits in the outbox");
         journal.sent();
         journal.caught_up();
-        assert!(!journal.knows(&other, at(11)) && !journal.knows(&other, at(10)));
-        assert!(journal.knows(&other, at(9)), "older than what the last comparison covered");
+        assert!(!journal.knows(&other, at(10_001)) && !journal.knows(&other, at(10_000)));
+        assert!(journal.knows(&other, at(9_000)), "older than what the last comparison covered");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use relay::{Account, MessageId};
 use serde::{Deserialize, Serialize};
 
@@ -27,15 +27,29 @@ pub struct Memory {
     aliases: VecDeque<Alias>,
 }
 
-/// The newest message that the API was told of.
+/// WhatsApp does not deliver in the order of sending: what was sent so much before the newest message may come after it, and
+/// a kill in between must not hide it.
+const LATE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Messages of that time that are known one by one. Of more, those that are told again are told under the id they had.
+const RECENT: usize = 500;
+
+/// How far the API was told.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Mark {
     newest: Option<Timestamp>,
-    /// Those of that very second: WhatsApp counts in seconds.
-    ids: Vec<MessageId>,
+    /// Those told of the last [`LATE`] before the newest, in the order of telling.
+    recent: VecDeque<Recent>,
     /// Whether the whole history was told once. Until then everything is told again.
     pub complete: bool,
+}
+
+/// A message that was told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Recent {
+    at: Timestamp,
+    id: MessageId,
 }
 
 /// WhatsApp keeps a message that we sent under another id than the one that was chosen, because it keeps the person
@@ -49,26 +63,37 @@ struct Alias {
 impl Mark {
     /// A message was told.
     pub fn saw(&mut self, sent_at: Timestamp, id: &MessageId) {
-        if self.newest.is_none_or(|newest| newest < sent_at) {
-            self.newest = Some(sent_at);
-            self.ids.clear();
+        self.newest = self.newest.max(Some(sent_at));
+        let since = self.since();
+        if since > Some(sent_at) || self.knows(id) {
+            return;
         }
-        if self.newest == Some(sent_at) && !self.ids.contains(id) {
-            self.ids.push(id.clone());
+        self.recent.retain(|recent| since <= Some(recent.at));
+        if self.recent.len() >= RECENT {
+            self.recent.pop_front();
         }
+        self.recent.push_back(Recent { at: sent_at, id: id.clone() });
     }
 
     /// Whether a message from the page's store is to be told.
     #[must_use]
     pub fn misses(&self, sent_at: Timestamp, id: &MessageId) -> bool {
-        !self.complete
-            || self.newest.is_none_or(|newest| newest < sent_at || newest == sent_at && !self.ids.contains(id))
+        !self.complete || (self.since() <= Some(sent_at) && !self.knows(id))
     }
 
     /// Whether a chat whose newest message is of that time can hold something to be told.
     #[must_use]
     pub fn may_miss_in(&self, last_activity: Option<Timestamp>) -> bool {
-        !self.complete || last_activity.is_none() || self.newest.is_none_or(|newest| Some(newest) <= last_activity)
+        !self.complete || last_activity.is_none_or(|at| self.since() <= Some(at))
+    }
+
+    /// Whatever was sent before was told.
+    fn since(&self) -> Option<Timestamp> {
+        self.newest.map(|newest| newest.saturating_sub(LATE).unwrap_or(newest))
+    }
+
+    fn knows(&self, id: &MessageId) -> bool {
+        self.recent.iter().any(|recent| recent.id == *id)
     }
 }
 
@@ -149,13 +174,27 @@ mod tests {
     }
 
     #[test]
-    fn within_a_second_messages_are_told_apart() {
+    fn what_came_late_around_the_newest_message_is_missed_and_what_is_older_is_not() {
+        let (newest, late) = (1000, LATE.as_secs());
         let mut mark = Mark { complete: true, ..Mark::default() };
-        assert!(mark.misses(at(5), &id(1)));
-        mark.saw(at(5), &id(1));
-        assert!(!mark.misses(at(5), &id(1)) && mark.misses(at(5), &id(2)) && mark.misses(at(6), &id(3)));
-        assert!(!mark.misses(at(4), &id(4)));
-        assert!(mark.may_miss_in(Some(at(5))) && !mark.may_miss_in(Some(at(4))));
+        assert!(mark.misses(at(newest), &id(1)));
+        mark.saw(at(newest), &id(1));
+        assert!(!mark.misses(at(newest), &id(1)), "told");
+        assert!(mark.misses(at(newest), &id(2)) && mark.misses(at(newest + 1), &id(3)), "of the same second, and newer");
+        assert!(mark.misses(at(newest - late), &id(4)), "sent before, delivered later");
+        assert!(!mark.misses(at(newest - late - 1), &id(5)));
+        assert!(mark.may_miss_in(Some(at(newest - late))) && !mark.may_miss_in(Some(at(newest - late - 1))));
+        mark.saw(at(newest - late), &id(4));
+        assert!(!mark.misses(at(newest - late), &id(4)));
+    }
+
+    #[test]
+    fn of_very_many_messages_some_are_told_again_and_none_is_forgotten() {
+        let mut mark = Mark { complete: true, ..Mark::default() };
+        let many = u32::try_from(RECENT).expect("few") * 2;
+        (0..many).for_each(|number| mark.saw(at(5), &id(number)));
+        assert_eq!(mark.recent.len(), RECENT);
+        assert!(mark.misses(at(5), &id(0)) && !mark.misses(at(5), &id(many - 1)) && mark.misses(at(5), &id(many)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use relay::{LinkCode, SessionState, SessionStatus, TraceParent};
 use runtime::trace;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
@@ -25,6 +25,7 @@ use crate::journal::Journal;
 use crate::session::{CodeText, Session, Signal, step};
 use crate::settings::Linking;
 use crate::status::StatusBook;
+use crate::sync;
 
 /// The loop turns at least so often, which its liveness counts on.
 const TURN: Duration = Duration::from_secs(15);
@@ -34,6 +35,9 @@ const NOTES: usize = 16;
 
 /// After a comparison of the page's store that failed.
 const SYNC_AGAIN: Duration = Duration::from_secs(10);
+
+/// After one that could not read every chat, doubled each time.
+const UNREAD_AGAIN: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
 
 /// How the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +71,7 @@ pub struct Tools {
 /// What a task of the supervisor's brings back.
 enum Note {
     CodeMade(Result<Option<CodeText>, EngineError>),
-    Synced(Result<usize, EngineError>),
+    Synced(Result<sync::Told, EngineError>),
     /// The old browser is gone and the pause is over.
     Start,
 }
@@ -83,6 +87,8 @@ pub struct Supervisor {
     sync: Option<JoinHandle<()>>,
     /// What was missed while a comparison ran may be where it had looked already: another one follows.
     sync_more: bool,
+    /// When chats that could not be read are looked at again, and how long after that.
+    unread: (Option<Instant>, Duration),
     restart: Option<JoinHandle<()>>,
     hearing: Hearing,
     logout_asked: bool,
@@ -115,6 +121,7 @@ impl Supervisor {
             notes: mpsc::channel(NOTES),
             sync: None,
             sync_more: false,
+            unread: (None, UNREAD_AGAIN.0),
             restart: None,
             hearing: Hearing::default(),
             logout_asked: false,
@@ -149,7 +156,7 @@ impl Supervisor {
                 Some(ask) = self.tools.asks.recv() => self.on_ask(ask).await,
                 event = next(&mut self.events) => self.on_event(event).await,
                 () = self.tools.journal.lost() => self.sync(),
-                _ = tick.tick() => {}
+                now = tick.tick() => if self.unread.0.is_some_and(|due| due <= now) { self.sync() },
             }
             self.publish();
             if let Some(ended) = self.ended {

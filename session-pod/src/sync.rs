@@ -2,13 +2,13 @@
 //! an event meanwhile is told once: the journal sees to that.
 
 use jiff::Timestamp;
-use relay::{ChatId, Event, Message, MessageId};
+use relay::{Chat, ChatId, Event, Message, MessageId};
 
 use crate::engine::{Engine, EngineError, Page};
 use crate::journal::Journal;
 use crate::memory::Mark;
 
-/// Chats that are looked at: those with the newest activity.
+/// Chats that are looked at: those with the newest activity. More of them only when something may have been missed in each.
 const CHATS: u32 = 200;
 
 /// Messages of each chat that the first comparison tells.
@@ -19,22 +19,49 @@ const FIRST_MESSAGES: u32 = 20;
 const PAGE: u32 = 100;
 const PAGES: usize = 10;
 
+/// What a comparison did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The messages that were missing.
+    pub messages: usize,
+    /// Chats that the page has and does not give.
+    pub unread: usize,
+}
+
 /// Tells what was missed since the mark; the whole recent history the first time.
-pub async fn recover(engine: &dyn Engine, journal: &Journal, now: fn() -> Timestamp) -> Result<usize, EngineError> {
+pub async fn recover(engine: &dyn Engine, journal: &Journal, now: fn() -> Timestamp) -> Result<Told, EngineError> {
     let mark = journal.mark();
-    let mut told = 0;
-    for chat in engine.chats(CHATS).await? {
+    let mut told = Told::default();
+    for chat in chats(engine, &mark).await? {
         if !mark.may_miss_in(chat.last_activity_at) {
             continue;
         }
         let id = chat.id.clone();
         journal.tell(Event::Chat(chat), now());
-        for message in missed(engine, &id, &mark).await? {
-            journal.tell(Event::Message(message), now());
-            told += 1;
+        match missed(engine, &id, &mark).await {
+            Ok(missed) => {
+                told.messages += missed.len();
+                missed.into_iter().for_each(|message| journal.tell(Event::Message(message), now()));
+            }
+            // It is about this chat alone, and the others' messages must not wait for it.
+            Err(error @ (EngineError::Refused(_) | EngineError::Unintelligible(_))) => {
+                tracing::debug!(%error, "a chat cannot be read");
+                told.unread += 1;
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(told)
+}
+
+/// The chats to look at. Of the history only the newest are told; of what was missed nothing is left out.
+async fn chats(engine: &dyn Engine, mark: &Mark) -> Result<Vec<Chat>, EngineError> {
+    let newest = engine.chats(CHATS).await?;
+    let full = newest.len() >= CHATS as usize;
+    if full && mark.complete && newest.iter().all(|chat| mark.may_miss_in(chat.last_activity_at)) {
+        return engine.chats(MOST).await;
+    }
+    Ok(newest)
 }
 
 /// Tells all chats and the latest messages of each, whether or not they were told before.
@@ -115,31 +142,58 @@ mod tests {
         Page { messages: seconds.iter().map(message).collect(), more }
     }
 
+    const DELETED: Result<Page, EngineError> = Err(EngineError::Refused("not_found"));
+
     /// All messages until second 1 were told.
-    async fn missed_in(pages: impl IntoIterator<Item = Option<Page>>) -> Result<Vec<i64>, EngineError> {
+    async fn missed_in(
+        pages: impl IntoIterator<Item = Result<Page, EngineError>>,
+    ) -> Result<Vec<i64>, EngineError> {
         let mut mark = Mark::default();
         mark.complete = true;
-        mark.saw(Timestamp::from_second(1).expect("valid"), &format!("false_{CHAT}_3A1").parse().expect("valid"));
-        let engine = Scripted { pages: std::sync::Mutex::new(pages.into_iter().collect()), ..Scripted::default() };
-        let missed = missed(&engine, &CHAT.parse().expect("valid"), &mark).await?;
+        mark.saw(at(1), &format!("false_{CHAT}_3A1").parse().expect("valid"));
+        let missed = missed(&of(Vec::new(), pages), &CHAT.parse().expect("valid"), &mark).await?;
         Ok(missed.iter().map(|message| message.sent_at.as_second()).collect())
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("valid")
+    }
+
+    fn of(chats: Vec<Chat>, pages: impl IntoIterator<Item = Result<Page, EngineError>>) -> Scripted {
+        Scripted { chats, pages: std::sync::Mutex::new(pages.into_iter().collect()), ..Scripted::default() }
     }
 
     #[tokio::test]
     async fn a_page_of_few_messages_is_not_the_end_and_what_was_told_is() {
-        let pages = [
-            Some(page_of(&[5], true)),
-            Some(page_of(&[3, 4], true)),
-            Some(page_of(&[1, 2], true)),
-            Some(page_of(&[0], false)),
-        ];
-        assert_eq!(missed_in(pages).await, Ok(vec![2, 3, 4, 5]));
-        assert_eq!(missed_in([Some(page_of(&[5], false)), Some(page_of(&[4], false))]).await, Ok(vec![5]));
+        let pages =
+            [page_of(&[2001], true), page_of(&[1501, 2000], true), page_of(&[1, 1500], true), page_of(&[0], false)];
+        assert_eq!(missed_in(pages.map(Ok)).await, Ok(vec![1500, 1501, 2000, 2001]));
+        assert_eq!(missed_in([page_of(&[5], false), page_of(&[4], false)].map(Ok)).await, Ok(vec![5]));
     }
 
     #[tokio::test]
     async fn a_deleted_chat_has_nothing_and_a_deleted_anchor_is_tried_again() {
-        assert_eq!(missed_in([None]).await, Ok(vec![]));
-        assert_eq!(missed_in([Some(page_of(&[5], true)), None]).await, Err(EngineError::Refused("not_found")));
+        assert_eq!(missed_in([DELETED]).await, Ok(vec![]));
+        assert_eq!(missed_in([Ok(page_of(&[5], true)), DELETED]).await, Err(EngineError::Refused("not_found")));
+    }
+
+    #[tokio::test]
+    async fn a_chat_that_cannot_be_read_keeps_no_other_from_being_told() {
+        let folder = tempfile::tempdir().expect("folder");
+        let journal = Journal::open(folder.path(), 1 << 20).expect("opens");
+        let chat = |id: &str| Chat {
+            id: id.parse().expect("valid"),
+            name: None,
+            unread: 0,
+            last_activity_at: None,
+            phone: None,
+            lid: None,
+        };
+        let chats = || vec![chat("5511000000001@c.us"), chat(CHAT)];
+        let pages = [Err(EngineError::Unintelligible("messages")), Ok(page_of(&[5], false))];
+        let told = recover(&of(chats(), pages), &journal, || Timestamp::UNIX_EPOCH).await;
+        assert_eq!(told, Ok(Told { messages: 1, unread: 1 }));
+        let failed = recover(&of(chats(), [Err(EngineError::Timeout)]), &journal, || Timestamp::UNIX_EPOCH).await;
+        assert_eq!(failed, Err(EngineError::Timeout), "that is not about the chat");
     }
 }

@@ -62,8 +62,8 @@ impl Store {
         Self::of(options, CONNECTIONS)
     }
 
-    /// With a connection of its own for heartbeats: where requests have taken all others, a replica must not look dead, for
-    /// then no one would store any company's messages.
+    /// With a connection of its own for heartbeats and the look at the database: where requests have taken all others, a
+    /// replica must not look dead, for then no one would store any company's messages.
     #[must_use]
     pub fn for_heartbeats(options: PgConnectOptions) -> Self {
         Self::of(options, 1)

@@ -70,6 +70,9 @@ reasons! {
     InvalidSpec,
     /// The namespace is not labelled as the home of spec.companyId.
     CompanyMismatch,
+    /// The operator has no rights in the namespace, or the network policy that sessions run behind does not stand there.
+    /// Pods that run go on; nothing is done about them.
+    NamespaceNotReady,
     /// A quota of the namespace does not allow the objects of this connection. Raise it or free some of it; the next try
     /// follows within minutes.
     QuotaExceeded,

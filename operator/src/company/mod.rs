@@ -56,7 +56,11 @@ pub async fn keep(mut homes: mpsc::Receiver<(String, CompanyId)>, context: Arc<C
             let before = home.policy.moment();
             match prepare(&namespace, &home.id, &network, stood.contains(&namespace), &context).await {
                 Some(true) => {
+                    let waited = !home.is_prepared();
                     home.policy.stands(before);
+                    if waited {
+                        look_at_all_in(&namespace, &context).await;
+                    }
                     stood.insert(namespace);
                 }
                 Some(false) => home.policy.fell(),
@@ -64,6 +68,14 @@ pub async fn keep(mut homes: mpsc::Receiver<(String, CompanyId)>, context: Arc<C
                 None => {}
             }
         }
+    }
+}
+
+/// Its connections may have waited for it for long.
+async fn look_at_all_in(namespace: &str, context: &Context) {
+    for reference in context.cluster.connections_in(namespace) {
+        // Fails only during shutdown.
+        let _ = context.look_again.send(reference).await;
     }
 }
 

@@ -9,11 +9,14 @@ pub enum Error {
     /// The caches are still being filled; nothing may be decided yet.
     #[error("the caches are not filled yet")]
     CacheNotFilled,
-    /// The namespace's pods cannot be watched yet, or its network policy does not stand. Rights may be missing there.
-    #[error(
-        "namespace {0} is not ready for sessions: its pods cannot be watched, or its network policy does not stand"
-    )]
-    HomeNotReady(String),
+    /// No session may be dealt with in the namespace yet. Rights may be missing there.
+    #[error("namespace {namespace}: {lack}")]
+    HomeNotReady {
+        /// Its name.
+        namespace: String,
+        /// What is not as it must be.
+        lack: &'static str,
+    },
     /// The API server refused or did not answer.
     #[error("{what}: {source}")]
     Kubernetes {
@@ -73,6 +76,7 @@ impl Error {
         match self {
             Self::NotOwned(_) => Class::Blocked(Reason::NotOwned),
             Self::ProxySecretMissing(_) => Class::Blocked(Reason::ProxySecretMissing),
+            Self::HomeNotReady { .. } => Class::Blocked(Reason::NamespaceNotReady),
             Self::CannotGrow(_) => Class::Blocked(Reason::InvalidSpec),
             Self::Kubernetes { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) => refused(status),
@@ -109,7 +113,7 @@ impl Error {
     pub fn category(&self) -> &'static str {
         match self {
             Self::CacheNotFilled => "cache_not_filled",
-            Self::HomeNotReady(_) => "home_not_ready",
+            Self::HomeNotReady { .. } => "home_not_ready",
             Self::Leftover(_) => "leftover",
             Self::Kubernetes { .. } => "kubernetes",
             Self::CallDeadline { .. } | Self::Deadline => "deadline",

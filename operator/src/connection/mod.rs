@@ -28,6 +28,9 @@ use plan::Tried;
 /// Longest reconcile. Every call inside has a shorter deadline; this ends whatever was forgotten.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// Looks at a namespace that is not ready before it is told: about a quarter of a minute. Every start sees one for a moment.
+const PATIENCE: u32 = 4;
+
 /// One pass. What it returns says when to look again if nothing happens before.
 pub async fn reconcile(connection: Arc<WhatsAppConnection>, context: Arc<Context>) -> Result<Action, Error> {
     tokio::time::timeout(DEADLINE, pass(&connection, &context)).await.unwrap_or(Err(Error::Deadline))
@@ -44,10 +47,17 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
         memory.reports.edited(id);
     }
     let before = memory.reports.standing(id, connection);
-    let mut seen = observe::caches(connection, before.as_ref(), context)?;
+    let now = runtime::ambient::now();
+    let mut seen = match observe::caches(connection, before.as_ref(), context) {
+        Err(error @ Error::HomeNotReady { .. }) if memory.failures.of(&id).count() >= PATIENCE => {
+            let next = status::unready_namespace(connection, before.as_ref(), &error, now);
+            report::report(connection, id, before.as_ref(), next, context).await?;
+            return Err(error);
+        }
+        seen => seen?,
+    };
     seen.lease = observe::lease(connection, &seen, context).await;
     let valid = validate::validate(connection, &seen);
-    let now = runtime::ambient::now();
     let tried =
         Tried { starts: memory.attempts.of(&id), refusals: memory.refusals.of(&id), growths: memory.growths.of(&id) };
     let plan = plan::plan(valid.as_ref(), &seen, &tried, now);

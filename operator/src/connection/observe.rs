@@ -71,8 +71,8 @@ pub fn caches(
     let Some(company) = context.cluster.company(&namespace) else {
         return if context.cluster.companies_known() { Ok(nothing) } else { Err(Error::CacheNotFilled) };
     };
-    if !company.is_prepared() || !company.filled() {
-        return Err(Error::HomeNotReady(namespace));
+    if let Some(lack) = company.lacks() {
+        return Err(Error::HomeNotReady { namespace, lack });
     }
     let pod = company.pods.get(&ObjectRef::new(&name).within(&namespace));
     let claim = company.claims.get(&ObjectRef::new(&names::claim(&name)).within(&namespace));

@@ -66,6 +66,33 @@ pub fn next(
     }
 }
 
+/// The next status while nothing can be seen of the connection, because of its namespace. What was known last is not taken
+/// back: pods go on without us.
+pub fn unready_namespace(
+    connection: &WhatsAppConnection,
+    before: Option<&WhatsAppConnectionStatus>,
+    error: &Error,
+    now: Timestamp,
+) -> WhatsAppConnectionStatus {
+    let before = before.cloned().unwrap_or_default();
+    let refused = Verdict::seen(Reason::NamespaceNotReady, &error.to_string());
+    let conditions = ConditionType::ALL.map(|kind| {
+        let verdict = match kind {
+            ConditionType::Accepted | ConditionType::Ready => refused.clone(),
+            ConditionType::PodReady | ConditionType::Linked | ConditionType::Connected => {
+                Verdict::remembered(&before, kind).unwrap_or_else(|| Verdict::bad(Reason::Unknown))
+            }
+        };
+        verdict.condition(kind, &before.conditions, connection.metadata.generation, now)
+    });
+    WhatsAppConnectionStatus {
+        observed_generation: connection.metadata.generation,
+        phase: Some(crds::Phase::Rejected),
+        conditions: conditions.to_vec(),
+        ..before
+    }
+}
+
 fn accepted(hindrance: &Hindrance<'_>, before: &WhatsAppConnectionStatus) -> Verdict {
     match hindrance {
         Hindrance::None => Verdict::good(),

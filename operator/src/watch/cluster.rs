@@ -81,11 +81,20 @@ impl Company {
         self.policy.moment() % 2 == 1
     }
 
-    /// Whether both caches hold what the cluster holds.
+    /// What is missing before its connections can be dealt with; nothing when all is there.
     #[must_use]
-    pub fn filled(&self) -> bool {
-        filled(&self.pods) && filled(&self.claims)
+    pub fn lacks(&self) -> Option<&'static str> {
+        if !self.is_prepared() {
+            return Some("the network policy does not stand");
+        }
+        (!filled(&self.pods) || !filled(&self.claims)).then_some("pods and claims cannot be watched")
     }
+}
+
+/// The connections in a namespace.
+pub(super) fn within(all: &Store<WhatsAppConnection>, namespace: &str) -> Vec<ObjectRef<WhatsAppConnection>> {
+    let here = |connection: &WhatsAppConnection| connection.metadata.namespace.as_deref() == Some(namespace);
+    all.state().iter().filter(|connection| here(connection)).map(|connection| ObjectRef::from_obj(&**connection)).collect()
 }
 
 fn filled<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>) -> bool {
@@ -121,12 +130,9 @@ impl Cluster {
     }
 
     /// The connections in a namespace.
-    pub(super) fn connections_in(&self, namespace: &str) -> Vec<ObjectRef<WhatsAppConnection>> {
-        let all = self.connections.state();
-        all.iter()
-            .filter(|c| c.metadata.namespace.as_deref() == Some(namespace))
-            .map(|c| ObjectRef::from_obj(&**c))
-            .collect()
+    #[must_use]
+    pub fn connections_in(&self, namespace: &str) -> Vec<ObjectRef<WhatsAppConnection>> {
+        within(&self.connections, namespace)
     }
 
     /// Whether every home is known. Before that, a namespace without one may only not have been seen yet.

@@ -3,20 +3,20 @@
 use std::collections::HashSet;
 
 use crds::{COMPANY_LABEL, WhatsAppConnection};
-use futures::{StreamExt, future};
+use futures::{FutureExt, StreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::{Writer, store};
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, Resource, ResourceExt};
 use relay::CompanyId;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::cluster::{Cluster, Company, Policy};
+use super::cluster::{self, Cluster, Company, Policy};
 use super::life::{CLAIM, NAMESPACE, POD, POLICY};
 use super::stream::{Watches, touched};
 use crate::connection::build::{MANAGED_BY, names};
@@ -55,9 +55,7 @@ pub async fn follow(
                 .collect(),
         };
         // Its connections may have waited for the label, or must be told that it went.
-        for reference in changed {
-            let _ = look_at.send(reference).await;
-        }
+        tell_all(&look_at, changed).await;
     }
 }
 
@@ -81,7 +79,7 @@ async fn settle(
     let known = cluster.company(&name).is_some_and(|known| known.id == id);
     if !known {
         tracing::info!(namespace = name, company = %id, "home of a company");
-        let company = watch_company(watches, &name, &id, look_at, homes);
+        let company = watch_company(watches, &name, &id, cluster.connections.clone(), look_at, homes);
         cluster.settle(name.clone(), company);
     }
     let _ = homes.send((name.clone(), id)).await;
@@ -92,6 +90,7 @@ fn watch_company(
     watches: &Watches,
     namespace: &str,
     id: &CompanyId,
+    connections: Store<WhatsAppConnection>,
     look_at: &mpsc::Sender<ObjectRef<WhatsAppConnection>>,
     homes: &mpsc::Sender<(String, CompanyId)>,
 ) -> Company {
@@ -120,11 +119,17 @@ fn watch_company(
         policies_writer,
     ));
     let policy = Policy::default();
+    let (pods_filled, claims_filled) = (pods.clone(), claims.clone());
+    // Fails only when the watches have ended, and with them who waits here.
+    let filled = async move { _ = (pods_filled.wait_until_ready().await, claims_filled.wait_until_ready().await) };
+    let mut filled = Box::pin(filled.fuse());
     let (look_at, homes, namespace) = (look_at.clone(), homes.clone(), namespace.to_owned());
     let (home, stands) = ((namespace.clone(), id.clone()), policy.clone());
     let task = tokio::spawn(async move {
         loop {
             let told = tokio::select! {
+                // Rights may have come late, and with them the pods of connections that have long been waiting.
+                () = &mut filled => tell_all(&look_at, cluster::within(&connections, &namespace)).await,
                 Some(name) = both.next() => look_at.send(ObjectRef::new(&name).within(&namespace)).await.is_ok(),
                 Some(event) = policies.next() => match event {
                     // Until it stands again no session pod may be made.
@@ -144,6 +149,19 @@ fn watch_company(
         }
     });
     Company::new(id.clone(), pods, claims, policy, AbortOnDropHandle::new(task))
+}
+
+/// Whether somebody still listens; nobody does during shutdown.
+async fn tell_all(
+    look_at: &mpsc::Sender<ObjectRef<WhatsAppConnection>>,
+    all: Vec<ObjectRef<WhatsAppConnection>>,
+) -> bool {
+    for reference in all {
+        if look_at.send(reference).await.is_err() {
+            return false;
+        }
+    }
+    true
 }
 
 fn within<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(

@@ -17,8 +17,8 @@ use crate::settings::Linking;
 pub struct Scripted {
     /// What the store holds.
     pub chats: Vec<Chat>,
-    /// Its chats' messages, newest first, as they are given page by page; nothing is a message deleted meanwhile.
-    pub pages: Mutex<VecDeque<Option<Page>>>,
+    /// Its chats' messages, newest first, as they are given page by page.
+    pub pages: Mutex<VecDeque<Result<Page, EngineError>>>,
     /// Told when it was started again, which then never comes to an end. Each start before is lost at once.
     pub hangs: Option<Notify>,
     /// Whether it was started once.
@@ -69,6 +69,6 @@ impl Engine for Scripted {
 
     async fn messages(&self, _: &ChatId, _: u32, _: Option<&MessageId>) -> Result<Page, EngineError> {
         let page = self.pages.lock().expect("not poisoned").pop_front();
-        page.unwrap_or_default().ok_or(EngineError::Refused("not_found"))
+        page.unwrap_or_else(|| Ok(Page::default()))
     }
 }

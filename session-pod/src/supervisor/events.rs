@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 use relay::{EngineVersions, Event, MessageId, SessionState};
+use tokio::time::Instant;
 
-use super::{Note, SYNC_AGAIN, Supervisor};
+use super::{Note, SYNC_AGAIN, Supervisor, UNREAD_AGAIN};
 use crate::commands::Ask;
 use crate::engine::{EngineError, EngineEvent};
 use crate::session::{Reason, Signal};
+use crate::sync;
 
 impl Supervisor {
     pub(super) async fn on_event(&mut self, event: EngineEvent) {
@@ -101,7 +103,7 @@ impl Supervisor {
         }
     }
 
-    fn on_synced(&mut self, result: Result<usize, EngineError>) {
+    fn on_synced(&mut self, result: Result<sync::Told, EngineError>) {
         // The connection went since it ended, and with it what its answer was worth.
         if self.sync.take().is_none() {
             return;
@@ -112,11 +114,22 @@ impl Supervisor {
         }
         match result {
             Ok(told) if more => {
-                tracing::info!(told, "more was missed meanwhile; looking again");
+                tracing::info!(told = told.messages, "more was missed meanwhile; looking again");
                 self.sync();
             }
+            // What was missed in the others is told, and the session goes on; but the mark stays where it is.
+            Ok(told) if told.unread > 0 => {
+                tracing::warn!(
+                    told = told.messages,
+                    unread = told.unread,
+                    "what was missed in some chats could not be read; trying again later"
+                );
+                let pause = self.unread.1;
+                self.unread = (Some(Instant::now() + pause), (pause * 2).min(UNREAD_AGAIN.1));
+            }
             Ok(told) => {
-                tracing::info!(told, "what was missed is told");
+                tracing::info!(told = told.messages, "what was missed is told");
+                self.unread = (None, UNREAD_AGAIN.0);
                 self.tools.journal.caught_up();
             }
             Err(error) => {

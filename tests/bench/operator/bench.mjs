@@ -1,7 +1,7 @@
 // What is measured of the operator, and the table of it. `run` has started it and everything that it needs, and ends it.
 // A connection's latency: from its creation's arrival at the API server to that of its Pod's, both by the audit log.
 import { readFileSync } from 'node:fs';
-import { machine, percentile, table } from '../table.mjs';
+import { machine, percentile, processorTimes, table } from '../table.mjs';
 import { Kubernetes } from './api.mjs';
 import { AuditLog } from './audit.mjs';
 
@@ -53,6 +53,7 @@ async function part(count, creations) {
     return () => made('pods', start).some((r) => r.object === `company-${company}/${name}`);
   });
   await audit.until(`${count} Pods`, DEADLINE_S, () => made('pods', from).length >= count);
+  const times = processorTimes();
   await quiet(QUIET_MS);
   const connections = made('whatsappconnections', from);
   const pods = new Map(made('pods', from).map((r) => [r.object, r.at]));
@@ -64,6 +65,7 @@ async function part(count, creations) {
   const seconds = (requests) => (Math.max(...requests.map((r) => r.at)) - begin) / 1e6;
   return {
     latencies,
+    times,
     createdIn: seconds(connections),
     rate: count / seconds(made('pods', from)),
     requests: audit.requests.slice(from).filter((r) => r.at >= begin && ours(r)),
@@ -103,6 +105,7 @@ const single = await part(SINGLES, async (create) => {
   }
 });
 say(`a burst of ${BURST}`);
+const before = processorTimes();
 const burst = await part(BURST, (create) => Promise.all(names('burst', BURST).map((name) => create('burst', name))));
 const running = SINGLES + BURST + 2;
 const afterBurst = mebibytes('VmRSS');
@@ -139,6 +142,11 @@ console.log(`Operator: cargo profile ${profile}. Kubernetes ${await kubernetes.v
 console.log(table(['measure', 'value', 'unit'], rows));
 console.log('\n| request of the operator | user agent | one at a time | burst |\n|---|---|---:|---:|');
 for (const kind of seen) console.log(`| ${kind} | ${of(single.requests, kind, SINGLES)} | ${of(burst.requests, kind, BURST)} |`);
+
+const spent = Object.keys(burst.times).map((name) => [name, burst.times[name] - (before[name] ?? 0), 's']);
+const most = spent.filter(([, seconds]) => seconds >= 0.5).sort((a, b) => b[1] - a[1]);
+console.log('\nWhere the processor was until the last Pod of the burst:\n');
+console.log(table(['program', 'time', 'unit'], most.map(([name, seconds, unit]) => [name, seconds.toFixed(1), unit])));
 
 kubernetes.close();
 audit.close();

@@ -303,6 +303,24 @@ fn times_move_only_with_the_status_and_nothing_changes_by_itself() {
 }
 
 #[test]
+fn a_namespace_that_is_not_ready_is_told_and_takes_nothing_back() {
+    let pod = pod_with(|_| {});
+    let mut connection = resource(State::Running);
+    let lack = Error::HomeNotReady { namespace: "company-acme".to_owned(), lack: "the network policy does not stand" };
+    let first = unready_namespace(&connection, None, &lack, NOW);
+    assert_eq!((reason(&first, ConditionType::Accepted), first.phase), ("NamespaceNotReady", Some(Phase::Rejected)));
+    assert_eq!(reason(&first, ConditionType::PodReady), "Unknown");
+    let seen =
+        Observed { session: Some(session(SessionState::Connected, &pod)), pod: Some(Arc::new(pod)), ..nothing() };
+    connection.status = Some(after(&connection, &Hindrance::None, &seen, NOW));
+    let later = unready_namespace(&connection, connection.status.as_ref(), &lack, NOW + SignedDuration::from_secs(9));
+    let ready = later.conditions.iter().find(|c| c.type_ == "Ready").expect("is there");
+    assert!(ready.status == "False" && ready.message.ends_with("the network policy does not stand"), "{ready:?}");
+    assert_eq!(reason(&later, ConditionType::Connected), "AsExpected", "sessions that run go on");
+    assert_eq!(later.pod, connection.status.and_then(|status| status.pod));
+}
+
+#[test]
 fn what_the_cluster_refuses_is_told() {
     let refused =
         kube::core::Status::failure("pods \"sales\" is forbidden: exceeded quota: pods", "Forbidden").with_code(403);
