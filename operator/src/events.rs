@@ -4,7 +4,6 @@
 use crds::{ConditionType, Reason, WhatsAppConnection, WhatsAppConnectionStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 use kube::runtime::events::{Event, EventType};
 use relay::CompanyId;
@@ -25,7 +24,7 @@ pub async fn transition(
     context: &Context,
 ) {
     let about = connection.object_ref(&());
-    let (was, is) = (before.and_then(|b| find(b, ConditionType::PodReady)), find(next, ConditionType::PodReady));
+    let (was, is) = (before.and_then(|b| b.condition(ConditionType::PodReady)), next.condition(ConditionType::PodReady));
     // A pod that runs has nothing to say, unless its volume is going.
     if let Some(risk) = is.filter(|c| c.status == "True" && !c.message.is_empty())
         && was.is_none_or(|was| was.message != risk.message)
@@ -33,7 +32,7 @@ pub async fn transition(
         let note = risk.message.clone();
         publish(&about, EventType::Warning, "VolumeBeingDeleted", "Reconcile", note, context).await;
     }
-    let (was, is) = (before.and_then(|b| find(b, ConditionType::Ready)), find(next, ConditionType::Ready));
+    let (was, is) = (before.and_then(|b| b.condition(ConditionType::Ready)), next.condition(ConditionType::Ready));
     let Some(is) = is.filter(|is| was.is_none_or(|was| was.reason != is.reason)) else { return };
     let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == is.reason) else { return };
     metrics::transition(reason.as_str());
@@ -52,10 +51,6 @@ pub async fn transition(
             publish(&about, EventType::Warning, reason.as_str(), "Reconcile", is.message.clone(), context).await;
         }
     }
-}
-
-fn find(status: &WhatsAppConnectionStatus, kind: ConditionType) -> Option<&Condition> {
-    status.conditions.iter().find(|c| c.type_ == kind.as_str())
 }
 
 /// Whether a reason is worth an Event.

@@ -85,8 +85,7 @@ fn condition(
     known: &Known,
     wanted: ConditionType,
 ) -> Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
-    let conditions = &known.resource.status.as_ref()?.conditions;
-    conditions.iter().find(|condition| condition.type_ == wanted.as_str())
+    known.resource.status.as_ref()?.condition(wanted)
 }
 
 #[cfg(test)]

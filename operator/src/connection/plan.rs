@@ -121,7 +121,9 @@ pub fn plan(connection: Result<&ValidConnection, &Invalid>, seen: &Observed, tri
         (_, Some(pod)) if going(pod, seen) => force(connection, pod, seen),
         (State::Suspended, Some(pod)) => delete(pod, DeleteReason::Suspended),
         (State::Suspended, None) => Plan::of(upkeep(connection, seen)),
-        (State::Running, Some(pod)) if ended(pod) => delete(pod, DeleteReason::Ended(status::pod::end(pod))),
+        (State::Running, Some(pod)) if status::pod::ended(pod) => {
+            delete(pod, DeleteReason::Ended(status::pod::end(pod)))
+        },
         // Kubernetes keeps a claim for a pod that runs, but not for one that waits for a node: without it that would be for ever.
         (State::Running, Some(_)) if seen.claim.is_none() && seen.lost_volume.is_none() => {
             start(connection, seen, tried, now)
@@ -206,11 +208,6 @@ fn growth(connection: &ValidConnection, seen: &Observed) -> Option<Action> {
 
 fn delete(pod: &Pod, why: DeleteReason) -> Plan {
     Plan::of([Action::DeletePod { uid: pod.uid().unwrap_or_default(), why }])
-}
-
-/// Restart policy Always: only eviction, preemption, a node's refusal and the like end such a pod, and for good.
-fn ended(pod: &Pod) -> bool {
-    matches!(pod.status.as_ref().and_then(|status| status.phase.as_deref()), Some("Succeeded" | "Failed"))
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ fn gone(error: &kube::Error) -> bool {
 
 /// How much the difference matters; nothing when there is none.
 fn change(before: Option<&WhatsAppConnectionStatus>, next: &WhatsAppConnectionStatus) -> Option<Change> {
-    let accepted = find(next, ConditionType::Accepted).is_some_and(|c| c.status == "True");
+    let accepted = next.condition(ConditionType::Accepted).is_some_and(|c| c.status == "True");
     let Some(before) = before else { return Some(if accepted { Change::First } else { Change::News }) };
     if before == next {
         return None;
@@ -83,7 +83,7 @@ fn change(before: Option<&WhatsAppConnectionStatus>, next: &WhatsAppConnectionSt
     if told(before) == told(next) {
         return Some(Change::Detail);
     }
-    let reason = find(next, ConditionType::PodReady).map(|c| c.reason.as_str());
+    let reason = next.condition(ConditionType::PodReady).map(|c| c.reason.as_str());
     let passes = PASSING.iter().any(|passing| reason == Some(passing.as_str()));
     let edited = before.observed_generation != next.observed_generation;
     Some(if passes && accepted && !edited { Change::Passing } else { Change::News })
@@ -92,10 +92,6 @@ fn change(before: Option<&WhatsAppConnectionStatus>, next: &WhatsAppConnectionSt
 /// What a pod may go through on its way up in a cluster where all is well.
 const PASSING: [Reason; 4] =
     [Reason::Unschedulable, Reason::VolumePending, Reason::StorageClassMissing, Reason::Leftover];
-
-fn find(status: &WhatsAppConnectionStatus, kind: ConditionType) -> Option<&Condition> {
-    status.conditions.iter().find(|c| c.type_ == kind.as_str())
-}
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use nodes::end;
 
 use super::super::Hindrance;
-use super::super::{status, validate};
+use super::super::{status, status::pod::ended, validate};
 use super::fixtures::{being_deleted, claim, nothing, pod, resource, resources_with_memory};
 use super::*;
 use crate::connection::fencing::{Ending, Lease, MARGIN};

@@ -32,7 +32,7 @@ pub(super) fn ready(pod: &Pod, around: &Around<'_>) -> Verdict {
     if node_lost(pod) {
         return node_loss(around.node_loss);
     }
-    if ended(&status) || pod.metadata.deletion_timestamp.is_some() {
+    if ended(pod) || pod.metadata.deletion_timestamp.is_some() {
         return ending(pod, &status);
     }
     if let Some(scheduled) = condition(&status, "PodScheduled").filter(|c| c.status == "False") {
@@ -103,14 +103,14 @@ pub(crate) fn end(pod: &Pod) -> Reason {
     match (status.reason.as_deref(), disruption(status)) {
         (Some("Evicted"), _) | (_, Some("EvictionByEvictionAPI")) => Reason::Evicted,
         (Some("Preempting"), _) | (_, Some("PreemptionByScheduler")) => Reason::Preempted,
-        _ if ended(status) && container(status).and_then(last_end).is_some_and(out_of_memory) => Reason::OOMKilled,
+        _ if ended(pod) && container(status).and_then(last_end).is_some_and(out_of_memory) => Reason::OOMKilled,
         _ => Reason::Replacing,
     }
 }
 
-/// Whether a pod has ended for good.
-fn ended(status: &PodStatus) -> bool {
-    matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"))
+/// Whether a pod has ended for good. Restart policy Always: only eviction, preemption, a node's refusal and the like do that.
+pub(crate) fn ended(pod: &Pod) -> bool {
+    matches!(pod.status.as_ref().and_then(|status| status.phase.as_deref()), Some("Succeeded" | "Failed"))
 }
 
 fn unscheduled(scheduled: &PodCondition, around: &Around<'_>) -> Verdict {

@@ -37,7 +37,7 @@ impl Verdict {
 
     /// What a condition said last, when it was written before.
     pub(super) fn remembered(before: &WhatsAppConnectionStatus, kind: ConditionType) -> Option<Self> {
-        let last = before.conditions.iter().find(|c| c.type_ == kind.as_str())?;
+        let last = before.condition(kind)?;
         if last.status == "True" {
             return Some(Self::good());
         }

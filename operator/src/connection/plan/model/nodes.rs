@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus};
 use kube::ResourceExt;
 
-use super::super::super::plan::ended;
+use super::super::super::status::pod::ended;
 use super::super::fixtures::being_deleted;
 use super::{Model, Node, Process};
 
