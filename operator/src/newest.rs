@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use kube::Resource;
 use relay::ConnectionId;
 
-/// After so long the cache is believed whatever it says: an object may have come and gone without our seeing it. A watch
-/// that lags longer is the watchdog's business, and a name that is taken still refuses a second object.
-const BELIEVED: Duration = Duration::from_secs(10);
+/// After so long the cache is believed whatever it says: an object may have come and gone without our seeing it. In a burst of
+/// a thousand connections watches lag by half a minute, and to believe them would start each connection again, which makes
+/// them lag more. One that lags longer is the watchdog's business, and a name that is taken still refuses a second object.
+const BELIEVED: Duration = Duration::from_mins(1);
 
 /// Whether the first of two versions of one resource is at least as new. The API server promises since 1.35 that they are
 /// numbers that grow; where they are not, equal is all that can be told.
@@ -38,7 +39,13 @@ impl<K: Resource> Newest<K> {
         self.with(|all| all.insert(id, (written, Instant::now())));
     }
 
-    /// The newer of the cached object and the one that we wrote.
+    /// What we wrote, as long as no cache is known to have it.
+    pub fn written(&self, id: &ConnectionId) -> Option<Arc<K>> {
+        self.with(|all| all.get(id).map(|(written, _)| written.clone()))
+    }
+
+    /// The newer of the cached object and the one that we wrote. What a cache has is forgotten here, so that nothing else may
+    /// be given for one.
     pub fn newest(&self, id: ConnectionId, cached: Option<Arc<K>>) -> Option<Arc<K>> {
         self.newest_at(id, cached, Instant::now())
     }
@@ -99,6 +106,18 @@ mod tests {
         assert_eq!(version(newest.newest(id, Some(pod("8")))).as_deref(), Some("9"));
         assert_eq!(version(newest.newest(id, Some(pod("10")))).as_deref(), Some("10"), "compared as numbers");
         assert_eq!(newest.newest(id, None), None, "once the cache was there, its word is the last");
+    }
+
+    #[test]
+    fn looking_at_what_we_wrote_does_not_make_it_the_caches() {
+        let (newest, id) = (Newest::default(), ConnectionId(uuid::Uuid::from_u128(1)));
+        newest.keep(id, pod("9"));
+        for _ in 0..3 {
+            assert_eq!(version(newest.newest(id, None)).as_deref(), Some("9"), "a cache that is far behind");
+            assert_eq!(version(newest.written(&id)).as_deref(), Some("9"));
+        }
+        assert_eq!(version(newest.newest(id, Some(pod("9")))).as_deref(), Some("9"));
+        assert_eq!(newest.written(&id), None);
     }
 
     #[test]

@@ -70,8 +70,8 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
     };
     remember(id, &plan, &applied, context);
     // What was just made is seen already; the caches will know it in a moment.
-    seen.pod = memory.pods.newest(id, seen.pod);
-    seen.claim = memory.claims.newest(id, seen.claim);
+    seen.pod = memory.pods.written(&id).or(seen.pod);
+    seen.claim = memory.claims.written(&id).or(seen.claim);
     seen.storage_class = observe::storage_class(&seen, context).await;
     // Without Redis pods are still made and ended, and what is wrong with them is told. Of the session of a pod that is ready
     // nothing new is known: what stands in its status goes on standing.

@@ -18,11 +18,11 @@ const PARALLEL = 16;
 const SETTLED_MS = 250;
 /** At the end of a part, longer than the second to which the operator paces a connection's status writes. */
 const QUIET_MS = 2500;
-/** What is no news of a connection is told once a minute at most, so that many are never all quiet. */
-const SETTLING_MS = 30_000;
+/** Longest wait for that: what is no news of a connection is told once a minute at most, and volumes come minutes after their Pods. */
+const SETTLING_MS = 240_000;
 
 /** Longest wait for a part: the burst with a wide margin. */
-const DEADLINE_S = 120;
+const DEADLINE_S = 300;
 
 /** A watch's own requests, and the lease: they are a cost of the namespace and of the operator, not of a connection. */
 const standing = ({ verb, what }) => verb === 'list' || verb === 'watch' || what === 'leases';
