@@ -23,12 +23,6 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// How many there were since the last calm.
-    #[must_use]
-    pub const fn count(&self) -> u32 {
-        self.count
-    }
-
     /// One more attempt. `jitter` (0 to 1) spreads those that began together.
     #[must_use]
     pub fn after_another(&self, now: Timestamp, jitter: f64) -> Self {

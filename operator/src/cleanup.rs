@@ -18,6 +18,7 @@ use crate::connection::error::Error;
 use crate::context::Context;
 use crate::metrics;
 use crate::serve::SWEEP;
+use crate::watch::tell_all;
 
 /// A sweep that failed is tried again after this.
 const RETRY: Duration = Duration::from_secs(5);
@@ -52,6 +53,9 @@ pub async fn regularly(context: Arc<Context>, health: Health) {
         let leads = context.leadership.holds();
         let begins = leads && !led;
         led = leads;
+        if begins {
+            context.relay.save_users();
+        }
         if !filled || (Instant::now() < next_sweep && !begins) {
             continue;
         }
@@ -83,7 +87,7 @@ async fn after_deletion(id: ConnectionId, context: &Context) {
     }
 }
 
-/// Removes what connections left whose deletion nobody saw, and marks those whose user Redis has lost: their next reconcile
+/// Removes what connections left whose deletion nobody saw, and marks those whose user Redis has lost, or may have: their next reconcile
 /// gives it back. Whoever shares a Redis between two operators loses sessions here; `docs/decisions.md` says why that is
 /// refused.
 async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), RelayError> {
@@ -113,12 +117,12 @@ async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), RelayError> {
         metrics::cleaned("sweep");
         tracing::info!(connection = %id, "cleared from Redis by the sweep");
     }
-    let lost: HashSet<_> = context.cluster.ids().into_iter().filter(|id| !users.contains(id)).collect();
+    // A Redis that was restarted has those that were not saved as they were before.
+    let unsaved = relay.unsaved();
+    let doubtful = |id: &ConnectionId| !users.contains(id) || unsaved.contains(id);
+    let lost: HashSet<_> = context.cluster.ids().into_iter().filter(doubtful).collect();
     context.without_access.replace(lost.clone());
-    for reference in lost.iter().filter_map(|id| context.cluster.reference(id)) {
-        // Fails only during shutdown.
-        let _ = context.look_again.send(reference).await;
-    }
+    tell_all(&context.look_again, lost.iter().filter_map(|id| context.cluster.reference(id))).await;
     Ok(())
 }
 

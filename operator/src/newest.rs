@@ -39,8 +39,9 @@ impl<K: Resource> Newest<K> {
         self.with(|all| all.insert(id, (written, Instant::now())));
     }
 
-    /// What we wrote, as long as no cache is known to have it.
+    /// What we wrote, as long as it is believed and no cache is known to have it.
     pub fn written(&self, id: &ConnectionId) -> Option<Arc<K>> {
+        self.believed(id)?;
         self.with(|all| all.get(id).map(|(written, _)| written.clone()))
     }
 
@@ -66,9 +67,14 @@ impl<K: Resource> Newest<K> {
         })
     }
 
-    /// How long our own write is still believed against the cache; nothing when the cache is as new.
+    /// How long our own write is still believed against the cache; nothing when it is not, or the cache is as new.
     pub fn believed(&self, id: &ConnectionId) -> Option<Duration> {
-        self.with(|all| all.get(id).map(|(_, at)| BELIEVED.saturating_sub(at.elapsed())))
+        self.believed_at(id, Instant::now())
+    }
+
+    fn believed_at(&self, id: &ConnectionId, now: Instant) -> Option<Duration> {
+        let left = |at: Instant| BELIEVED.checked_sub(now.saturating_duration_since(at));
+        self.with(|all| all.get(id).and_then(|(_, at)| left(*at))).filter(|left| !left.is_zero())
     }
 
     /// Forgets what was written for a connection: it is gone, or was taken away by ourselves.
@@ -131,6 +137,9 @@ mod tests {
     fn nothing_is_believed_for_long_against_the_cache() {
         let (newest, id) = (Newest::default(), ConnectionId(uuid::Uuid::from_u128(1)));
         newest.keep(id, pod("9"));
-        assert_eq!(newest.newest_at(id, None, Instant::now() + BELIEVED), None);
+        let later = Instant::now() + BELIEVED;
+        assert!(newest.believed(&id).is_some_and(|left| left <= BELIEVED));
+        assert_eq!(newest.believed_at(&id, later), None, "whoever waited for the end of it would wait for ever");
+        assert_eq!(newest.newest_at(id, None, later), None);
     }
 }

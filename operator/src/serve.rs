@@ -153,7 +153,7 @@ pub fn operate(
     shutdown.spawn("controller", acting.track_future(finished(controller)));
     shutdown.spawn("companies", until(token.clone(), companies));
     shutdown.spawn("census", until(token.clone(), census::run(context.clone())));
-    shutdown.spawn("users", until(token.clone(), context.relay.clone().keep_users()));
+    shutdown.spawn("users", finished(context.relay.clone().keep_users(token.clone().cancelled_owned())));
     shutdown.spawn("watchdog", until(token.clone(), watchdog(lives, health.clone(), settings.watch.stale)));
     shutdown.spawn("cleanup", acting.track_future(until(token.clone(), cleanup::follow(deleted, context.clone()))));
     shutdown

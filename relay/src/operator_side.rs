@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ const KEYS_AT_ONCE: usize = 1000;
 /// Between two writes of Redis' file of users, each of which writes all of them and holds Redis up meanwhile.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
+/// After one that failed.
+const SAVE_AGAIN: Duration = Duration::from_secs(5);
+
 /// The relay as the operator sees it. Clones share what they know.
 #[derive(Clone)]
 pub struct OperatorRelay {
@@ -36,33 +40,46 @@ pub struct OperatorRelay {
 /// The users as this process has set them, so that what is set to what it was is not written to the file again.
 #[derive(Default)]
 struct Given {
-    rules: Mutex<HashMap<ConnectionId, u64>>,
+    users: Mutex<Users>,
     /// The file is behind.
     changed: Notify,
 }
 
+#[derive(Default)]
+struct Users {
+    rules: HashMap<ConnectionId, u64>,
+    /// Set or removed since the file was written.
+    unsaved: BTreeSet<ConnectionId>,
+}
+
 impl Given {
-    fn rules(&self) -> MutexGuard<'_, HashMap<ConnectionId, u64>> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    fn users(&self) -> MutexGuard<'_, Users> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, connection: ConnectionId, rules: &[String]) {
         let mut hasher = DefaultHasher::new();
         rules.hash(&mut hasher);
         let hash = hasher.finish();
-        if self.rules().insert(connection, hash) != Some(hash) {
-            self.changed.notify_one();
+        let before = self.users().rules.insert(connection, hash);
+        if before != Some(hash) {
+            self.unsaved([connection]);
         }
     }
 
     fn removed(&self, connection: ConnectionId) {
-        self.rules().remove(&connection);
+        self.users().rules.remove(&connection);
+        self.unsaved([connection]);
+    }
+
+    fn unsaved(&self, connections: impl IntoIterator<Item = ConnectionId>) {
+        self.users().unsaved.extend(connections);
         self.changed.notify_one();
     }
 
     /// Redis has these and no others.
     fn seen(&self, users: &BTreeSet<ConnectionId>) {
-        self.rules().retain(|connection, _| users.contains(connection));
+        self.users().rules.retain(|connection, _| users.contains(connection));
     }
 }
 
@@ -107,16 +124,54 @@ impl OperatorRelay {
         Ok(())
     }
 
-    /// Writes the users to Redis' own file, where it has one, whenever they have changed, so that sessions can go on after a
-    /// restart of Redis. Where it has none the users live as long as its process. Never ends.
-    pub async fn keep_users(mut self) {
+    /// Writes the users to Redis' own file, where it has one, whenever they have changed, until `stop`: so that sessions can go
+    /// on after a restart of Redis. Where it has none the users live as long as its process.
+    pub async fn keep_users(mut self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = pin!(stop);
         loop {
-            self.given.changed.notified().await;
-            let saved: Result<(), _> = redis::cmd("ACL").arg("SAVE").query_async(&mut self.redis).await;
-            if let Err(error) = saved {
-                tracing::debug!(%error, "users were not saved");
+            let given = self.given.clone();
+            tokio::select! {
+                () = given.changed.notified() => {}
+                () = &mut stop => break,
             }
-            tokio::time::sleep(SAVE_EVERY).await;
+            let pause = if self.save().await { SAVE_EVERY } else { SAVE_AGAIN };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = &mut stop => break,
+            }
+        }
+        if !self.unsaved().is_empty() {
+            self.save().await;
+        }
+    }
+
+    /// Has the file written soon: another process may have changed users and ended before it came to that.
+    pub fn save_users(&self) {
+        self.given.changed.notify_one();
+    }
+
+    /// The connections whose users a Redis that restarts now would not have as they were set last.
+    #[must_use]
+    pub fn unsaved(&self) -> BTreeSet<ConnectionId> {
+        self.given.users().unsaved.clone()
+    }
+
+    /// Whether the file is written, or there is none.
+    async fn save(&mut self) -> bool {
+        // What is set meanwhile may or may not be in it.
+        let unsaved = std::mem::take(&mut self.given.users().unsaved);
+        let saved: Result<(), _> = redis::cmd("ACL").arg("SAVE").query_async(&mut self.redis).await;
+        match saved {
+            Ok(()) => true,
+            Err(error) if error.detail().is_some_and(|said| said.contains("not configured to use an ACL file")) => {
+                tracing::debug!("Redis has no file for users");
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "Redis' file of users was not written; trying again");
+                self.given.unsaved(unsaved);
+                false
+            }
         }
     }
 

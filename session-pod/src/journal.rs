@@ -351,12 +351,10 @@ const fn kind(event: &Event) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use relay::Ack;
-
+pub(crate) mod fixtures {
     use super::*;
 
-    fn message(id: &str, second: i64) -> Event {
+    pub(crate) fn message(id: &str, second: i64) -> Event {
         let id: MessageId = id.parse().expect("valid");
         Event::Message(Message {
             chat: chat_of(&id).expect("a chat"),
@@ -372,6 +370,14 @@ mod tests {
             recovered: false,
         })
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use relay::Ack;
+
+    use super::fixtures::message;
+    use super::*;
 
     fn open(folder: &tempfile::TempDir) -> Journal {
         Journal::open(folder.path(), 1 << 20).expect("opens")

@@ -14,7 +14,7 @@ use crate::session::Link;
 /// Other ids that are kept. Receipts come within days, and few sends get another id.
 const ALIASES: usize = 1000;
 
-/// The content of the file. Fields are only ever added.
+/// The content of the file. One that lacks a field, as that of an older program does, says nothing of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Memory {

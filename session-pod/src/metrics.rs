@@ -47,6 +47,8 @@ runtime::declare_metrics! {
     PAGE_CALL_SECONDS: Histogram = "whatsapp_session_page_call_seconds" ["method": METHODS, "result": &["ok", "error"]];
     /// What an earlier life of the page said and only now arrived: kept, or dropped because it is over.
     LATE_EVENTS: Counter = "whatsapp_session_late_events_total" ["result": &["kept", "dropped"]];
+    /// Chats that could not be read in any try after a break, so that what was missed in them is not told.
+    CHATS_GIVEN_UP: Counter = "whatsapp_session_chats_given_up_total";
     /// How often the page had a message of which it had not told.
     DEAF: Counter = "whatsapp_session_deaf_total";
     /// What the page told and nobody could read, by which part of it.

@@ -36,8 +36,10 @@ const NOTES: usize = 16;
 /// After a comparison of the page's store that failed.
 const SYNC_AGAIN: Duration = Duration::from_secs(10);
 
-/// After one that could not read every chat, doubled each time.
-const UNREAD_AGAIN: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(1));
+/// After each that could not read every chat. Then what was missed in those is given up, or the mark would stand still for
+/// ever, and with it every later comparison would begin there.
+const UNREAD_AGAIN: [Duration; 4] =
+    [Duration::from_mins(1), Duration::from_mins(2), Duration::from_mins(4), Duration::from_mins(8)];
 
 /// How the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +89,8 @@ pub struct Supervisor {
     sync: Option<JoinHandle<()>>,
     /// What was missed while a comparison ran may be where it had looked already: another one follows.
     sync_more: bool,
-    /// When chats that could not be read are looked at again, and how long after that.
-    unread: (Option<Instant>, Duration),
+    /// When chats that could not be read are looked at again, and how often that was.
+    unread: (Option<Instant>, usize),
     restart: Option<JoinHandle<()>>,
     hearing: Hearing,
     logout_asked: bool,
@@ -121,7 +123,7 @@ impl Supervisor {
             notes: mpsc::channel(NOTES),
             sync: None,
             sync_more: false,
-            unread: (None, UNREAD_AGAIN.0),
+            unread: (None, 0),
             restart: None,
             hearing: Hearing::default(),
             logout_asked: false,
@@ -269,6 +271,31 @@ mod tests {
         assert!(!supervisor.tools.journal.mark().complete, "declared closed");
         note(&mut supervisor).await;
         assert!(supervisor.tools.journal.mark().complete && supervisor.sync.is_none());
+    }
+
+    #[tokio::test]
+    async fn chats_that_cannot_be_read_are_tried_again_before_they_are_given_up() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut supervisor = supervisor(&folder);
+        hear(&mut supervisor, connected()).await;
+        note(&mut supervisor).await;
+        supervisor.tools.journal.interrupted();
+        let mut told = supervisor.tools.journal.clone();
+        let message = crate::journal::fixtures::message("false_5511999999999@c.us_3A1", 10);
+        told.tell(message, Timestamp::UNIX_EPOCH);
+        hear(&mut supervisor, []).await;
+        for pause in UNREAD_AGAIN {
+            let before = Instant::now();
+            supervisor.sync = Some(tokio::spawn(async {}));
+            supervisor.on_synced(Ok(sync::Told { messages: 1, unread: 1 }));
+            assert!(supervisor.unread.0.is_some_and(|due| due >= before + pause));
+            told = supervisor.tools.journal.clone();
+            assert_eq!(told.mark(), crate::memory::Mark { complete: true, ..Default::default() }, "the mark stays");
+        }
+        supervisor.sync = Some(tokio::spawn(async {}));
+        supervisor.on_synced(Ok(sync::Told { messages: 0, unread: 1 }));
+        assert_eq!(supervisor.unread, (None, 0));
+        assert_ne!(told.mark(), crate::memory::Mark { complete: true, ..Default::default() }, "it moves on");
     }
 
     #[tokio::test]

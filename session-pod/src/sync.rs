@@ -14,10 +14,13 @@ const CHATS: u32 = 200;
 /// Messages of each chat that the first comparison tells.
 const FIRST_MESSAGES: u32 = 20;
 
-/// A later one reads a chat backwards in pages until it meets what was told, at most so many: a chat in which more than
+/// A later one reads a chat backwards in pages until it meets what was surely told, at most so many: a chat in which more than
 /// 1,000 messages were missed shows a gap, which reading on demand (a later feature) can fill.
 const PAGE: u32 = 100;
 const PAGES: usize = 10;
+
+/// Chats in a row that take too long before that is no fault of theirs, but of the page.
+const SLOW: u32 = 2;
 
 /// What a comparison did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,7 +34,7 @@ pub struct Told {
 /// Tells what was missed since the mark; the whole recent history the first time.
 pub async fn recover(engine: &dyn Engine, journal: &Journal, now: fn() -> Timestamp) -> Result<Told, EngineError> {
     let mark = journal.mark();
-    let mut told = Told::default();
+    let (mut told, mut slow) = (Told::default(), 0);
     for chat in chats(engine, &mark).await? {
         if !mark.may_miss_in(chat.last_activity_at) {
             continue;
@@ -40,21 +43,24 @@ pub async fn recover(engine: &dyn Engine, journal: &Journal, now: fn() -> Timest
         journal.tell(Event::Chat(chat), now());
         match missed(engine, &id, &mark).await {
             Ok(missed) => {
+                slow = 0;
                 told.messages += missed.len();
                 missed.into_iter().for_each(|message| journal.tell(Event::Message(message), now()));
             }
+            Err(error @ (EngineError::NotReady | EngineError::Silent | EngineError::Gone)) => return Err(error),
+            Err(error @ EngineError::Timeout) if slow >= SLOW => return Err(error),
             // It is about this chat alone, and the others' messages must not wait for it.
-            Err(error @ (EngineError::Refused(_) | EngineError::Unintelligible(_))) => {
+            Err(error) => {
+                slow += u32::from(error == EngineError::Timeout);
                 tracing::debug!(%error, "a chat cannot be read");
                 told.unread += 1;
             }
-            Err(error) => return Err(error),
         }
     }
     Ok(told)
 }
 
-/// The chats to look at. Of the history only the newest are told; of what was missed nothing is left out.
+/// The chats to look at. Of the history only the newest are told, and of what was missed all that the page gives at once.
 async fn chats(engine: &dyn Engine, mark: &Mark) -> Result<Vec<Chat>, EngineError> {
     let newest = engine.chats(CHATS).await?;
     let full = newest.len() >= CHATS as usize;
@@ -92,27 +98,26 @@ async fn missed(engine: &dyn Engine, chat: &ChatId, mark: &Mark) -> Result<Vec<M
     if !mark.complete {
         return Ok(page(engine, chat, FIRST_MESSAGES, None).await?.messages);
     }
-    let mut missed: Vec<Message> = Vec::new();
+    let (mut missed, mut before): (Vec<Message>, _) = (Vec::new(), None);
     for _ in 0..PAGES {
-        let before = missed.first().map(|message| message.id.clone());
         let Page { messages: mut older, more } = page(engine, chat, PAGE, before.as_ref()).await?;
-        let read = older.len();
+        // With nothing read there is nothing to go on from; and before what was surely told there is nothing to look for.
+        let Some(oldest) = older.first().map(|message| (message.id.clone(), message.sent_at)) else { break };
         older.retain(|message| mark.misses(message.sent_at, &message.id));
-        let all_missed = older.len() == read;
         older.append(&mut missed);
         missed = older;
-        // With nothing read there is nothing to go on from.
-        if !all_missed || !more || read == 0 {
+        if !more || !mark.may_miss_in(Some(oldest.1)) {
             break;
         }
+        before = Some(oldest.0);
     }
     Ok(missed)
 }
 
 async fn page(engine: &dyn Engine, chat: &ChatId, most: u32, before: Option<&MessageId>) -> Result<Page, EngineError> {
     match engine.messages(chat, most, before).await {
-        // Deleted since the list was made. When it may be the anchor that is gone, older messages would be forgotten:
-        // then the comparison fails, and the next one begins with an anchor that is there.
+        // Deleted since the list was made. When it may be the anchor that is gone, older messages would be forgotten: then the
+        // chat is read again later, with an anchor that is there.
         Err(EngineError::Refused("not_found")) if before.is_none() => Ok(Page::default()),
         other => other,
     }
@@ -144,13 +149,13 @@ mod tests {
 
     const DELETED: Result<Page, EngineError> = Err(EngineError::Refused("not_found"));
 
-    /// All messages until second 1 were told.
+    /// What was missed after the message of second 10,000 was told.
     async fn missed_in(
         pages: impl IntoIterator<Item = Result<Page, EngineError>>,
     ) -> Result<Vec<i64>, EngineError> {
         let mut mark = Mark::default();
         mark.complete = true;
-        mark.saw(at(1), &format!("false_{CHAT}_3A1").parse().expect("valid"));
+        mark.saw(at(10_000), &format!("false_{CHAT}_3A10000").parse().expect("valid"));
         let missed = missed(&of(Vec::new(), pages), &CHAT.parse().expect("valid"), &mark).await?;
         Ok(missed.iter().map(|message| message.sent_at.as_second()).collect())
     }
@@ -165,16 +170,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_of_few_messages_is_not_the_end_and_what_was_told_is() {
-        let pages =
-            [page_of(&[2001], true), page_of(&[1501, 2000], true), page_of(&[1, 1500], true), page_of(&[0], false)];
-        assert_eq!(missed_in(pages.map(Ok)).await, Ok(vec![1500, 1501, 2000, 2001]));
-        assert_eq!(missed_in([page_of(&[5], false), page_of(&[4], false)].map(Ok)).await, Ok(vec![5]));
+        let pages = [
+            page_of(&[12_001], true),
+            page_of(&[11_501, 12_000], true),
+            // Told, and others of that time may come before it.
+            page_of(&[10_000, 11_500], true),
+            page_of(&[9_995], true),
+            page_of(&[9_000, 9_990], true),
+            page_of(&[8_000], false),
+        ];
+        assert_eq!(missed_in(pages.map(Ok)).await, Ok(vec![9_990, 9_995, 11_500, 11_501, 12_000, 12_001]));
+        assert_eq!(missed_in([page_of(&[10_005], false), page_of(&[10_004], false)].map(Ok)).await, Ok(vec![10_005]));
     }
 
     #[tokio::test]
     async fn a_deleted_chat_has_nothing_and_a_deleted_anchor_is_tried_again() {
         assert_eq!(missed_in([DELETED]).await, Ok(vec![]));
-        assert_eq!(missed_in([Ok(page_of(&[5], true)), DELETED]).await, Err(EngineError::Refused("not_found")));
+        assert_eq!(missed_in([Ok(page_of(&[10_005], true)), DELETED]).await, Err(EngineError::Refused("not_found")));
     }
 
     #[tokio::test]
@@ -193,7 +205,16 @@ mod tests {
         let pages = [Err(EngineError::Unintelligible("messages")), Ok(page_of(&[5], false))];
         let told = recover(&of(chats(), pages), &journal, || Timestamp::UNIX_EPOCH).await;
         assert_eq!(told, Ok(Told { messages: 1, unread: 1 }));
-        let failed = recover(&of(chats(), [Err(EngineError::Timeout)]), &journal, || Timestamp::UNIX_EPOCH).await;
-        assert_eq!(failed, Err(EngineError::Timeout), "that is not about the chat");
+        let slow = [Err(EngineError::Timeout), Ok(page_of(&[6], false))];
+        let told = recover(&of(chats(), slow), &journal, || Timestamp::UNIX_EPOCH).await;
+        assert_eq!(told, Ok(Told { messages: 1, unread: 1 }));
+        for error in [EngineError::Silent, EngineError::NotReady] {
+            let pages = [Err(error)];
+            let failed = recover(&of(chats(), pages), &journal, || Timestamp::UNIX_EPOCH).await;
+            assert!(failed.is_err(), "that is not about the chat: {failed:?}");
+        }
+        let many = (0..3).map(|_| chat(CHAT)).collect();
+        let failed = recover(&of(many, (0..3).map(|_| Err(EngineError::Timeout))), &journal, || Timestamp::UNIX_EPOCH).await;
+        assert_eq!(failed, Err(EngineError::Timeout), "so many are the page's fault");
     }
 }

@@ -42,8 +42,8 @@ async function endsAs(reason, connection, end, undo = () => {}) {
     await end();
     await says(connection, reason, 60);
   } finally {
-    await undo();
     await hold(connection, null);
+    await undo();
   }
   const { metadata: second } = await runs(connection);
   assert.notEqual(second.uid, first.uid, 'another pod runs');
@@ -56,7 +56,7 @@ async function proxySecret(url) {
   return name;
 }
 
-describe('a session that is ended', { concurrency: true }, () => {
+describe('a session that is ended', { concurrency: 2 }, () => {
   test('by an eviction, as a drained node asks for, says so and is replaced', async () => {
     const connection = await apply(fresh('drained'));
     await endsAs('Evicted', connection, () =>
@@ -117,7 +117,7 @@ describe('a session that is ended', { concurrency: true }, () => {
 
   test('by the kernel, because it needs more memory than it may have, is OOMKilled', async () => {
     const connection = await apply(fresh('hungry'), { resources: { requests: { memory: '48Mi' }, limits: { memory: '48Mi' } } });
-    await says(connection, 'OOMKilled', 180);
+    await says(connection, 'OOMKilled', 300);
     await Connection.apply('acme', connection.name, {});
     await runs(connection, 120);
   });

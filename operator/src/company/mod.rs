@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
@@ -19,10 +19,14 @@ use crate::connection::build::MANAGED_BY;
 use crate::context::Context;
 use crate::events;
 use crate::settings::SessionNetwork;
+use crate::watch::tell_all;
 
 /// Namespaces are put right this often, and those where it failed this often.
 const SWEEP: Duration = Duration::from_mins(10);
 const RETRY: Duration = Duration::from_secs(5);
+
+/// Namespaces that are put right at once: one whose API server hangs must not hold up a thousand others.
+const AT_ONCE: usize = 16;
 
 /// Longest wait for the look and the write together.
 const CALL: Duration = Duration::from_secs(10);
@@ -33,13 +37,15 @@ pub async fn keep(mut homes: mpsc::Receiver<(String, CompanyId)>, context: Arc<C
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut next_sweep = Instant::now() + SWEEP;
     let mut gained = Box::pin(context.leadership.gained());
-    let mut stood = HashSet::new();
+    let (mut seen, mut stood) = (Vec::new(), HashSet::new());
     loop {
         let due: Vec<String> = tokio::select! {
-            home = homes.recv() => match home {
-                Some((namespace, _)) => vec![namespace],
-                None => return,
-            },
+            count = homes.recv_many(&mut seen, AT_ONCE) => {
+                if count == 0 {
+                    return;
+                }
+                seen.drain(..).map(|(namespace, _)| namespace).collect()
+            }
             Some(()) = gained.next() => context.cluster.homes(),
             _ = again.tick() => {
                 let all = Instant::now() >= next_sweep;
@@ -51,31 +57,32 @@ pub async fn keep(mut homes: mpsc::Receiver<(String, CompanyId)>, context: Arc<C
             }
         };
         // A standby keeps away; it comes back to all of them when it leads.
-        for namespace in due.into_iter().filter(|_| context.leadership.holds()) {
-            let Some(home) = context.cluster.company(&namespace) else { continue };
-            let before = home.policy.moment();
-            match prepare(&namespace, &home.id, &network, stood.contains(&namespace), &context).await {
-                Some(true) => {
-                    let waited = !home.is_prepared();
-                    home.policy.stands(before);
-                    if waited {
-                        look_at_all_in(&namespace, &context).await;
-                    }
-                    stood.insert(namespace);
-                }
-                Some(false) => home.policy.fell(),
-                // Asked again in a moment.
-                None => {}
+        let due = due.into_iter().filter(|_| context.leadership.holds());
+        let looks = due.map(|namespace| {
+            let (context, network, stood) = (&context, &network, stood.contains(&namespace));
+            async move {
+                let home = context.cluster.company(&namespace)?;
+                let before = home.policy.moment();
+                let stands = prepare(&namespace, &home.id, network, stood, context).await?;
+                Some((namespace, home, before, stands))
             }
+        });
+        let mut looks = stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        while let Some(looked) = looks.next().await {
+            // Where the API server did not say, it is asked again in a moment.
+            let Some((namespace, home, before, stands)) = looked else { continue };
+            if !stands {
+                home.policy.fell();
+                continue;
+            }
+            let waited = !home.is_prepared();
+            home.policy.stands(before);
+            if waited {
+                // Its connections may have waited for it for long.
+                tell_all(&context.look_again, context.cluster.connections_in(&namespace)).await;
+            }
+            stood.insert(namespace);
         }
-    }
-}
-
-/// Its connections may have waited for it for long.
-async fn look_at_all_in(namespace: &str, context: &Context) {
-    for reference in context.cluster.connections_in(namespace) {
-        // Fails only during shutdown.
-        let _ = context.look_again.send(reference).await;
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Error {
         namespace: String,
         /// What is not as it must be.
         lack: &'static str,
+        /// Whether that has been so for longer than it takes to begin.
+        lasts: bool,
     },
     /// The API server refused or did not answer.
     #[error("{what}: {source}")]
@@ -76,7 +78,6 @@ impl Error {
         match self {
             Self::NotOwned(_) => Class::Blocked(Reason::NotOwned),
             Self::ProxySecretMissing(_) => Class::Blocked(Reason::ProxySecretMissing),
-            Self::HomeNotReady { .. } => Class::Blocked(Reason::NamespaceNotReady),
             Self::CannotGrow(_) => Class::Blocked(Reason::InvalidSpec),
             Self::Kubernetes { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) => refused(status),

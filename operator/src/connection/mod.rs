@@ -28,9 +28,6 @@ use plan::Tried;
 /// Longest reconcile. Every call inside has a shorter deadline; this ends whatever was forgotten.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Looks at a namespace that is not ready before it is told: about a quarter of a minute. Every start sees one for a moment.
-const PATIENCE: u32 = 4;
-
 /// One pass. What it returns says when to look again if nothing happens before.
 pub async fn reconcile(connection: Arc<WhatsAppConnection>, context: Arc<Context>) -> Result<Action, Error> {
     tokio::time::timeout(DEADLINE, pass(&connection, &context)).await.unwrap_or(Err(Error::Deadline))
@@ -49,7 +46,7 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
     let before = memory.reports.standing(id, connection);
     let now = runtime::ambient::now();
     let mut seen = match observe::caches(connection, before.as_ref(), context) {
-        Err(error @ Error::HomeNotReady { .. }) if memory.failures.of(&id).count() >= PATIENCE => {
+        Err(error @ Error::HomeNotReady { lasts: true, .. }) => {
             let next = status::unready_namespace(connection, before.as_ref(), &error, now);
             report::report(connection, id, before.as_ref(), next, context).await?;
             return Err(error);

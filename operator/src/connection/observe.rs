@@ -20,6 +20,9 @@ use crate::context::Context;
 /// that others wait for.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// What a namespace lacks for less is told to nobody: each begins so, and at a take-over a thousand of them wait for their turn.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// What was seen.
 #[derive(Debug, Clone)]
 pub struct Observed {
@@ -71,8 +74,8 @@ pub fn caches(
     let Some(company) = context.cluster.company(&namespace) else {
         return if context.cluster.companies_known() { Ok(nothing) } else { Err(Error::CacheNotFilled) };
     };
-    if let Some(lack) = company.lacks() {
-        return Err(Error::HomeNotReady { namespace, lack });
+    if let Some((lack, since)) = company.lacks() {
+        return Err(Error::HomeNotReady { namespace, lack, lasts: since > PATIENCE });
     }
     let pod = company.pods.get(&ObjectRef::new(&name).within(&namespace));
     let claim = company.claims.get(&ObjectRef::new(&names::claim(&name)).within(&namespace));

@@ -77,13 +77,13 @@ pub fn unready_namespace(
     let before = before.cloned().unwrap_or_default();
     let refused = Verdict::seen(Reason::NamespaceNotReady, &error.to_string());
     let conditions = ConditionType::ALL.map(|kind| {
-        let verdict = match kind {
-            ConditionType::Accepted | ConditionType::Ready => refused.clone(),
+        let told = |verdict: Verdict| verdict.condition(kind, &before.conditions, connection.metadata.generation, now);
+        match kind {
+            ConditionType::Accepted | ConditionType::Ready => told(refused.clone()),
             ConditionType::PodReady | ConditionType::Linked | ConditionType::Connected => {
-                Verdict::remembered(&before, kind).unwrap_or_else(|| Verdict::bad(Reason::Unknown))
+                before.condition(kind).cloned().unwrap_or_else(|| told(Verdict::bad(Reason::Unknown)))
             }
-        };
-        verdict.condition(kind, &before.conditions, connection.metadata.generation, now)
+        }
     });
     WhatsAppConnectionStatus {
         observed_generation: connection.metadata.generation,

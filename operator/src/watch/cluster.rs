@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crds::WhatsAppConnection;
 use futures::future;
@@ -37,6 +38,8 @@ pub struct Company {
     pub claims: Store<PersistentVolumeClaim>,
     /// Whether its network policy stands.
     pub policy: Policy,
+    /// Since when something has been seen missing.
+    lacking: Arc<Mutex<Option<Instant>>>,
     _watch: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -72,7 +75,7 @@ impl Company {
         policy: Policy,
         watch: AbortOnDropHandle<()>,
     ) -> Self {
-        Self { id, pods, claims, policy, _watch: Arc::new(watch) }
+        Self { id, pods, claims, policy, lacking: Arc::default(), _watch: Arc::new(watch) }
     }
 
     /// Whether session pods may be made: the network policy stands.
@@ -81,13 +84,22 @@ impl Company {
         self.policy.moment() % 2 == 1
     }
 
-    /// What is missing before its connections can be dealt with; nothing when all is there.
+    /// What is missing before its connections can be dealt with, and for how long; nothing when all is there.
     #[must_use]
-    pub fn lacks(&self) -> Option<&'static str> {
-        if !self.is_prepared() {
-            return Some("the network policy does not stand");
-        }
-        (!filled(&self.pods) || !filled(&self.claims)).then_some("pods and claims cannot be watched")
+    pub fn lacks(&self) -> Option<(&'static str, Duration)> {
+        let lack = if !self.is_prepared() {
+            Some("the network policy does not stand")
+        } else if !filled(&self.pods) || !filled(&self.claims) {
+            Some("pods and claims cannot be watched")
+        } else {
+            None
+        };
+        let mut since = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(lack) = lack else {
+            *since = None;
+            return None;
+        };
+        Some((lack, since.get_or_insert_with(Instant::now).elapsed()))
     }
 }
 

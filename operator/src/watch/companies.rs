@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crds::{COMPANY_LABEL, WhatsAppConnection};
-use futures::{FutureExt, StreamExt, future};
+use futures::{StreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -19,6 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::cluster::{self, Cluster, Company, Policy};
 use super::life::{CLAIM, NAMESPACE, POD, POLICY};
 use super::stream::{Watches, touched};
+use super::tell_all;
 use crate::connection::build::{MANAGED_BY, names};
 
 /// The label by which the API server refuses pods that are not `restricted`; whoever makes the namespace sets it.
@@ -122,14 +123,17 @@ fn watch_company(
     let (pods_filled, claims_filled) = (pods.clone(), claims.clone());
     // Fails only when the watches have ended, and with them who waits here.
     let filled = async move { _ = (pods_filled.wait_until_ready().await, claims_filled.wait_until_ready().await) };
-    let mut filled = Box::pin(filled.fuse());
+    let (mut filled, mut began) = (Box::pin(filled), false);
     let (look_at, homes, namespace) = (look_at.clone(), homes.clone(), namespace.to_owned());
     let (home, stands) = ((namespace.clone(), id.clone()), policy.clone());
     let task = tokio::spawn(async move {
         loop {
             let told = tokio::select! {
                 // Rights may have come late, and with them the pods of connections that have long been waiting.
-                () = &mut filled => tell_all(&look_at, cluster::within(&connections, &namespace)).await,
+                () = &mut filled, if !began => {
+                    began = true;
+                    tell_all(&look_at, cluster::within(&connections, &namespace)).await
+                }
                 Some(name) = both.next() => look_at.send(ObjectRef::new(&name).within(&namespace)).await.is_ok(),
                 Some(event) = policies.next() => match event {
                     // Until it stands again no session pod may be made.
@@ -149,19 +153,6 @@ fn watch_company(
         }
     });
     Company::new(id.clone(), pods, claims, policy, AbortOnDropHandle::new(task))
-}
-
-/// Whether somebody still listens; nobody does during shutdown.
-async fn tell_all(
-    look_at: &mpsc::Sender<ObjectRef<WhatsAppConnection>>,
-    all: Vec<ObjectRef<WhatsAppConnection>>,
-) -> bool {
-    for reference in all {
-        if look_at.send(reference).await.is_err() {
-            return false;
-        }
-    }
-    true
 }
 
 fn within<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(

@@ -31,6 +31,19 @@ pub struct Told {
     pub homes: mpsc::Receiver<(String, CompanyId)>,
 }
 
+/// Asks for a look at each of these. Gives whether somebody still listens; nobody does during shutdown.
+pub async fn tell_all(
+    look_at: &mpsc::Sender<ObjectRef<WhatsAppConnection>>,
+    all: impl IntoIterator<Item = ObjectRef<WhatsAppConnection>> + Send,
+) -> bool {
+    for reference in all.into_iter().collect::<Vec<_>>() {
+        if look_at.send(reference).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
 /// Notes that wait for their reader.
 const QUEUE: usize = 4096;
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use relay::MessageId;
 
-/// Messages that are remembered as told. A synchronisation tells at most 4,000 at once.
+/// Messages that are remembered as told. A first comparison tells 4,000 at most, and of more that are told again nobody sees
+/// anything: a message has one id.
 const TOLD: usize = 20_000;
 
 /// The messages that were told lately.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{Note, SYNC_AGAIN, Supervisor, UNREAD_AGAIN};
 use crate::commands::Ask;
 use crate::engine::{EngineError, EngineEvent};
+use crate::metrics;
 use crate::session::{Reason, Signal};
 use crate::sync;
 
@@ -117,26 +118,32 @@ impl Supervisor {
                 tracing::info!(told = told.messages, "more was missed meanwhile; looking again");
                 self.sync();
             }
+            Ok(sync::Told { messages, unread: 0 }) => {
+                tracing::info!(told = messages, "what was missed is told");
+                self.caught_up();
+            }
             // What was missed in the others is told, and the session goes on; but the mark stays where it is.
-            Ok(told) if told.unread > 0 => {
-                tracing::warn!(
-                    told = told.messages,
-                    unread = told.unread,
-                    "what was missed in some chats could not be read; trying again later"
-                );
-                let pause = self.unread.1;
-                self.unread = (Some(Instant::now() + pause), (pause * 2).min(UNREAD_AGAIN.1));
-            }
-            Ok(told) => {
-                tracing::info!(told = told.messages, "what was missed is told");
-                self.unread = (None, UNREAD_AGAIN.0);
-                self.tools.journal.caught_up();
-            }
+            Ok(sync::Told { messages, unread }) => match UNREAD_AGAIN.get(self.unread.1) {
+                Some(pause) => {
+                    tracing::warn!(told = messages, unread, "some chats could not be read; trying again later");
+                    self.unread = (Some(Instant::now() + *pause), self.unread.1 + 1);
+                }
+                None => {
+                    tracing::error!(told = messages, unread, "some chats cannot be read; what was missed there is not told");
+                    metrics::CHATS_GIVEN_UP.add(unread, []);
+                    self.caught_up();
+                }
+            },
             Err(error) => {
                 tracing::warn!(%error, "what was missed could not be read; trying again");
                 self.sync_after(SYNC_AGAIN);
             }
         }
+    }
+
+    fn caught_up(&mut self) {
+        self.unread = (None, 0);
+        self.tools.journal.caught_up();
     }
 
     /// Whether the page has this message and does not tell of it. While its store is compared, that is not its fault yet.
