@@ -24,7 +24,8 @@ pub async fn transition(
     context: &Context,
 ) {
     let about = connection.object_ref(&());
-    let (was, is) = (before.and_then(|b| b.condition(ConditionType::PodReady)), next.condition(ConditionType::PodReady));
+    let (was, is) =
+        (before.and_then(|b| b.condition(ConditionType::PodReady)), next.condition(ConditionType::PodReady));
     // A pod that runs has nothing to say, unless its volume is going.
     if let Some(risk) = is.filter(|c| c.status == "True" && !c.message.is_empty())
         && was.is_none_or(|was| was.message != risk.message)

@@ -247,18 +247,19 @@ async fn users_are_written_to_the_file_together_when_they_change_until_that_succ
     let keeper = tokio::spawn(operator.clone().keep_users(async { drop(stopped.await) }));
     let file = redis.directory().join("users.acl");
     let in_file = |n| std::fs::read_to_string(&file).is_ok_and(|users| users.contains(&id(n).to_string()));
-    let saved = async |there: &(dyn Fn() -> bool + Sync)| {
+    let written = async |there: &(dyn Fn() -> bool + Sync)| {
         eventually(Duration::from_secs(20), "the file", async || if there() { Ok(()) } else { Err("is behind") }).await;
     };
     let saves = async || {
-        let stats: String = redis::cmd("INFO").arg("commandstats").query_async(&mut admin(&redis)).await.expect("answers");
+        let stats: String =
+            redis::cmd("INFO").arg("commandstats").query_async(&mut admin(&redis)).await.expect("answers");
         let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_acl|save:calls=")?.split(',').next());
         calls.and_then(|calls| calls.parse::<u32>().ok()).expect("was called")
     };
     for n in 1..=20 {
         operator.allow(id(n), &["first"]).await.expect("user is made");
     }
-    saved(&|| (1..=20).all(in_file) && operator.unsaved().is_empty()).await;
+    written(&|| (1..=20).all(in_file) && operator.unsaved().is_empty()).await;
     let so_far = saves().await;
     assert!(so_far < 10, "{so_far} for 20 users");
     operator.allow(id(1), &["first"]).await.expect("is as it was");
@@ -268,10 +269,11 @@ async fn users_are_written_to_the_file_together_when_they_change_until_that_succ
     std::fs::remove_file(&file).expect("is removed");
     std::fs::create_dir(&file).expect("is in the way");
     operator.allow(id(21), &["first"]).await.expect("user is made");
-    let tried = async || if saves().await > so_far && operator.unsaved().contains(&id(21)) { Ok(()) } else { Err("no") };
+    let tried =
+        async || if saves().await > so_far && operator.unsaved().contains(&id(21)) { Ok(()) } else { Err("no") };
     eventually(Duration::from_secs(20), "a try that failed", tried).await;
     std::fs::remove_dir(&file).expect("is removed");
-    saved(&|| in_file(21)).await;
+    written(&|| in_file(21)).await;
 
     operator.forget(id(1)).await.expect("is forgotten");
     drop(stop);

@@ -180,7 +180,10 @@ mod tests {
         assert!(mark.misses(at(newest), &id(1)));
         mark.saw(at(newest), &id(1));
         assert!(!mark.misses(at(newest), &id(1)), "told");
-        assert!(mark.misses(at(newest), &id(2)) && mark.misses(at(newest + 1), &id(3)), "of the same second, and newer");
+        assert!(
+            mark.misses(at(newest), &id(2)) && mark.misses(at(newest + 1), &id(3)),
+            "of the same second, and newer"
+        );
         assert!(mark.misses(at(newest - late), &id(4)), "sent before, delivered later");
         assert!(!mark.misses(at(newest - late - 1), &id(5)));
         assert!(mark.may_miss_in(Some(at(newest - late))) && !mark.may_miss_in(Some(at(newest - late - 1))));

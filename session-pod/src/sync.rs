@@ -45,7 +45,9 @@ pub async fn recover(engine: &dyn Engine, journal: &Journal, now: fn() -> Timest
             Ok(missed) => {
                 slow = 0;
                 told.messages += missed.len();
-                missed.into_iter().for_each(|message| journal.tell(Event::Message(message), now()));
+                for message in missed {
+                    journal.tell(Event::Message(message), now());
+                }
             }
             Err(error @ (EngineError::NotReady | EngineError::Silent | EngineError::Gone)) => return Err(error),
             Err(error @ EngineError::Timeout) if slow >= SLOW => return Err(error),
@@ -63,7 +65,7 @@ pub async fn recover(engine: &dyn Engine, journal: &Journal, now: fn() -> Timest
 /// The chats to look at. Of the history only the newest are told, and of what was missed all that the page gives at once.
 async fn chats(engine: &dyn Engine, mark: &Mark) -> Result<Vec<Chat>, EngineError> {
     let newest = engine.chats(CHATS).await?;
-    let full = newest.len() >= CHATS as usize;
+    let full = u32::try_from(newest.len()).is_ok_and(|count| count >= CHATS);
     if full && mark.complete && newest.iter().all(|chat| mark.may_miss_in(chat.last_activity_at)) {
         return engine.chats(MOST).await;
     }
@@ -150,9 +152,7 @@ mod tests {
     const DELETED: Result<Page, EngineError> = Err(EngineError::Refused("not_found"));
 
     /// What was missed after the message of second 10,000 was told.
-    async fn missed_in(
-        pages: impl IntoIterator<Item = Result<Page, EngineError>>,
-    ) -> Result<Vec<i64>, EngineError> {
+    async fn missed_in(pages: impl IntoIterator<Item = Result<Page, EngineError>>) -> Result<Vec<i64>, EngineError> {
         let mut mark = Mark::default();
         mark.complete = true;
         mark.saw(at(10_000), &format!("false_{CHAT}_3A10000").parse().expect("valid"));
@@ -214,7 +214,8 @@ mod tests {
             assert!(failed.is_err(), "that is not about the chat: {failed:?}");
         }
         let many = (0..3).map(|_| chat(CHAT)).collect();
-        let failed = recover(&of(many, (0..3).map(|_| Err(EngineError::Timeout))), &journal, || Timestamp::UNIX_EPOCH).await;
+        let failed =
+            recover(&of(many, (0..3).map(|_| Err(EngineError::Timeout))), &journal, || Timestamp::UNIX_EPOCH).await;
         assert_eq!(failed, Err(EngineError::Timeout), "so many are the page's fault");
     }
 }

@@ -123,7 +123,7 @@ pub fn plan(connection: Result<&ValidConnection, &Invalid>, seen: &Observed, tri
         (State::Suspended, None) => Plan::of(upkeep(connection, seen)),
         (State::Running, Some(pod)) if status::pod::ended(pod) => {
             delete(pod, DeleteReason::Ended(status::pod::end(pod)))
-        },
+        }
         // Kubernetes keeps a claim for a pod that runs, but not for one that waits for a node: without it that would be for ever.
         (State::Running, Some(_)) if seen.claim.is_none() && seen.lost_volume.is_none() => {
             start(connection, seen, tried, now)

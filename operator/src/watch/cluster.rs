@@ -106,7 +106,11 @@ impl Company {
 /// The connections in a namespace.
 pub(super) fn within(all: &Store<WhatsAppConnection>, namespace: &str) -> Vec<ObjectRef<WhatsAppConnection>> {
     let here = |connection: &WhatsAppConnection| connection.metadata.namespace.as_deref() == Some(namespace);
-    all.state().iter().filter(|connection| here(connection)).map(|connection| ObjectRef::from_obj(&**connection)).collect()
+    all.state()
+        .iter()
+        .filter(|connection| here(connection))
+        .map(|connection| ObjectRef::from_obj(&**connection))
+        .collect()
 }
 
 fn filled<K: Resource<DynamicType = ()> + Clone + 'static>(store: &Store<K>) -> bool {

@@ -122,18 +122,17 @@ impl Supervisor {
                 tracing::info!(told = messages, "what was missed is told");
                 self.caught_up();
             }
-            // What was missed in the others is told, and the session goes on; but the mark stays where it is.
-            Ok(sync::Told { messages, unread }) => match UNREAD_AGAIN.get(self.unread.1) {
-                Some(pause) => {
+            Ok(sync::Told { messages, unread }) => {
+                if let Some(pause) = UNREAD_AGAIN.get(self.unread.1) {
+                    // What was missed in the others is told, and the session goes on; but the mark stays where it is.
                     tracing::warn!(told = messages, unread, "some chats could not be read; trying again later");
                     self.unread = (Some(Instant::now() + *pause), self.unread.1 + 1);
-                }
-                None => {
-                    tracing::error!(told = messages, unread, "some chats cannot be read; what was missed there is not told");
+                } else {
+                    tracing::error!(told = messages, unread, "chats cannot be read; what was missed there is not told");
                     metrics::CHATS_GIVEN_UP.add(unread, []);
                     self.caught_up();
                 }
-            },
+            }
             Err(error) => {
                 tracing::warn!(%error, "what was missed could not be read; trying again");
                 self.sync_after(SYNC_AGAIN);

@@ -306,7 +306,11 @@ fn times_move_only_with_the_status_and_nothing_changes_by_itself() {
 fn a_namespace_that_is_not_ready_is_told_and_takes_nothing_back() {
     let pod = pod_with(|_| {});
     let mut connection = resource(State::Running);
-    let lack = Error::HomeNotReady { namespace: "company-acme".to_owned(), lack: "the network policy does not stand", lasts: true };
+    let lack = Error::HomeNotReady {
+        namespace: "company-acme".to_owned(),
+        lack: "the network policy does not stand",
+        lasts: true,
+    };
     let first = unready_namespace(&connection, None, &lack, NOW);
     assert_eq!((reason(&first, ConditionType::Accepted), first.phase), ("NamespaceNotReady", Some(Phase::Rejected)));
     assert_eq!(reason(&first, ConditionType::PodReady), "Unknown");
