@@ -1,8 +1,8 @@
 //! When the status of a connection may be written again, and what was written last. A session that flaps, a pod that
 //! crashes and a scheduler that rewords itself must not become a load on etcd; and the cache may not know our last write yet.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crds::{WhatsAppConnection, WhatsAppConnectionStatus};
@@ -13,9 +13,12 @@ use crate::newest::at_least;
 /// Shortest time between two status writes of one connection.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// The first status waits so long for the next one: while a pod is made its status changes by the moment, and in a burst
-/// pods come before words about them.
+/// The first status waits so long for the next one: while a pod is made its status changes by the moment. For each
+/// [`CROWD`] connections that wait for theirs it waits as long again: in a burst pods come before words about them, and the
+/// API server has no time for both.
 const FIRST: Duration = Duration::from_secs(1);
+const CROWD: u32 = 20;
+const FIRST_AT_MOST: Duration = Duration::from_secs(10);
 
 /// What often passes by itself, as a volume that is being provisioned, gets so long to do so.
 const PASSING: Duration = Duration::from_secs(5);
@@ -54,7 +57,14 @@ struct Entry {
 
 /// The reports of all connections.
 #[derive(Debug, Default)]
-pub struct Reports(Mutex<HashMap<ConnectionId, Entry>>);
+pub struct Reports(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: HashMap<ConnectionId, Entry>,
+    /// Those that wait for their first status.
+    newcomers: HashSet<ConnectionId>,
+}
 
 impl Reports {
     /// The status that stands: our own last write until the cache has it or something newer.
@@ -76,6 +86,7 @@ impl Reports {
     }
 
     fn wait_at(&self, id: ConnectionId, change: Change, now: Instant) -> Option<Duration> {
+        let crowd = self.crowd(id, change);
         self.entry(id, |entry| {
             let waiting = *entry.waiting.get_or_insert(now);
             // Booked up to here means that the burst is used up.
@@ -84,11 +95,20 @@ impl Reports {
             let due = match change {
                 Change::News => soonest,
                 Change::Passing => soonest.max(Some(waiting + PASSING)),
-                Change::First => Some(waiting + FIRST),
+                Change::First => Some(waiting + (FIRST * (1 + crowd / CROWD)).min(FIRST_AT_MOST)),
                 Change::Detail => Some(entry.last.unwrap_or(waiting) + DETAIL),
             };
             due.map(|due| due.saturating_duration_since(now)).filter(|left| !left.is_zero())
         })
+    }
+
+    /// How many others wait for their first status besides this connection, if it does.
+    fn crowd(&self, id: ConnectionId, change: Change) -> u32 {
+        let newcomers = &mut self.lock().newcomers;
+        if change == Change::First {
+            newcomers.insert(id);
+        }
+        u32::try_from(newcomers.len().saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
     /// Notes a write: the status with the resource version that it gave.
@@ -97,6 +117,7 @@ impl Reports {
     }
 
     fn written_at(&self, id: ConnectionId, status: WhatsAppConnectionStatus, version: Option<String>, now: Instant) {
+        self.lock().newcomers.remove(&id);
         self.entry(id, |entry| {
             *entry = Entry {
                 standing: Some((status, version)),
@@ -119,11 +140,17 @@ impl Reports {
 
     /// Forgets a connection that is gone.
     pub fn forget(&self, id: &ConnectionId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let mut inner = self.lock();
+        inner.entries.remove(id);
+        inner.newcomers.remove(id);
     }
 
     fn entry<T>(&self, id: ConnectionId, act: impl FnOnce(&mut Entry) -> T) -> T {
-        act(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default())
+        act(self.lock().entries.entry(id).or_default())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,6 +202,22 @@ mod tests {
         assert!(reports.wait_at(id(), Change::News, end).is_some());
         reports.edited(id());
         assert_eq!(reports.wait_at(id(), Change::News, end), None);
+    }
+
+    #[test]
+    fn in_a_crowd_first_statuses_wait_longer_and_never_for_long() {
+        let (reports, now) = (Reports::default(), Instant::now());
+        let waits: Vec<_> = (0..1000_u128)
+            .map(|n| reports.wait_at(ConnectionId(uuid::Uuid::from_u128(n)), Change::First, now).expect("waits"))
+            .collect();
+        assert_eq!((waits[0], waits[19], waits[20], waits[999]), (FIRST, FIRST, FIRST * 2, FIRST_AT_MOST));
+        // Nobody waits for a crowd that has gone.
+        for n in 0..999_u128 {
+            reports.written_at(ConnectionId(uuid::Uuid::from_u128(n)), told(1), None, now);
+        }
+        let last = ConnectionId(uuid::Uuid::from_u128(999));
+        assert_eq!(reports.wait_at(last, Change::First, now + FIRST), None);
+        assert!(reports.wait_at(last, Change::News, now).is_none(), "what is wrong is told at once");
     }
 
     #[test]
