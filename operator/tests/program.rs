@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crds::{COMPANY_LABEL, WhatsAppConnection};
-use harness::{Collector, ControlPlane, Redis, eventually, http_get};
+use harness::{Clock, Collector, ControlPlane, Redis, eventually, http_get};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client, CustomResourceExt};
@@ -30,11 +30,8 @@ impl Stage {
         let client = plane.client().await;
         plane.install(&client, &WhatsAppConnection::crd()).await;
         let namespace = plane.namespace(&client, [(COMPANY_LABEL, "acme")]).await;
-        let object = json!({"apiVersion": "whatsapp-operator.dev/v1alpha1", "kind": "WhatsAppConnection",
-            "metadata": {"name": "sales", "annotations": annotations}, "spec": {"companyId": "acme"}});
-        let connection = serde_json::from_value(object).expect("a connection");
         let api: Api<WhatsAppConnection> = Api::namespaced(client.clone(), &namespace);
-        api.create(&PostParams::default(), &connection).await.expect("is accepted");
+        api.create(&PostParams::default(), &connection("sales", &annotations)).await.expect("is accepted");
 
         let (redis, admin) = (Redis::start().await, harness::free_block());
         let program = tokio::process::Command::new(env!("CARGO_BIN_EXE_operator"))
@@ -52,6 +49,12 @@ impl Stage {
     }
 }
 
+fn connection(name: &str, annotations: &serde_json::Value) -> WhatsAppConnection {
+    let object = json!({"apiVersion": "whatsapp-operator.dev/v1alpha1", "kind": "WhatsAppConnection",
+        "metadata": {"name": name, "annotations": annotations}, "spec": {"companyId": "acme"}});
+    serde_json::from_value(object).expect("a connection")
+}
+
 /// What would be lost: alerts. They are made of these metrics, whose names and words are promised.
 #[tokio::test(flavor = "multi_thread")]
 async fn its_metrics_say_where_connections_stand_and_hold_nothing_undeclared() {
@@ -66,6 +69,42 @@ async fn its_metrics_say_where_connections_stand_and_hold_nothing_undeclared() {
     for line in ["whatsapp_operator_pods_created_total 1", "whatsapp_operator_ready 1"] {
         assert!(metrics.lines().any(|shown| shown == line), "{line} is missing in\n{metrics}");
     }
+}
+
+/// What would be lost: sessions, for as long as the clock of the operator's node was wrong, when it is put right.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_by_an_hour_holds_nothing_up() {
+    let folder = tempfile::tempdir().expect("folder");
+    let clock = Clock::new(folder.path());
+    // Ahead, or the certificates of a cluster that was just made would not be valid yet.
+    clock.set("+1h");
+    let environment = clock.environment();
+    let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let stage = Stage::new(json!({}), &environment).await;
+    let pods: Api<Pod> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let connections: Api<WhatsAppConnection> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let made = async |name: &str, not: Option<String>| {
+        let look = async || match pods.get(name).await {
+            Ok(pod) if pod.metadata.uid != not => Ok(pod.metadata.uid),
+            other => Err(format!("{other:?}")),
+        };
+        eventually(SOON, &format!("the pod of {name}"), look).await
+    };
+    let mut last = made("sales", None).await;
+    for (jump, name) in [("+2h", "ahead"), ("+1h", "back"), ("+0", "right")] {
+        clock.set(jump);
+        pods.delete("sales", &DeleteParams::default().grace_period(0)).await.expect("is deleted");
+        last = made("sales", last).await;
+        connections.create(&PostParams::default(), &connection(name, &json!({}))).await.expect("is accepted");
+        made(name, None).await;
+    }
+    // Four for the first connection, one for each of the others, and none twice.
+    eventually(SOON, "seven pods", async || {
+        let metrics = http_get(stage.admin, "/metrics").await.map_err(|error| error.to_string())?;
+        let made = metrics.lines().find_map(|line| line.strip_prefix("whatsapp_operator_pods_created_total "));
+        if made == Some("7") { Ok(()) } else { Err(format!("{made:?}")) }
+    })
+    .await;
 }
 
 /// What would be lost: the way from a request to the pod that was made for it.
