@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { Connection, fresh } from './lib/connection.mjs';
 import { eventually } from './lib/eventually.mjs';
-import { kubectl, list } from './lib/kubectl.mjs';
+import { kubectl, list, object } from './lib/kubectl.mjs';
 
 const CLASS = fresh('missing');
 const made = [];
@@ -45,6 +45,14 @@ test('a volume whose class is not there is waited for, until somebody makes the 
   const { apiVersion, kind, provisioner, volumeBindingMode } = standard;
   await kubectl('apply', '--filename', '-', { apiVersion, kind, metadata: { name: CLASS }, provisioner, volumeBindingMode });
   await runs(connection);
+});
+
+test('a ServiceAccount that somebody deleted is put back by Kubernetes, and sessions start as before', async () => {
+  const account = () => object('company-acme', 'serviceaccount', 'default');
+  const { metadata } = await account();
+  await kubectl('delete', 'serviceaccount', 'default', '--namespace', 'company-acme');
+  await eventually('another ServiceAccount', 30, account, (another) => another && another.metadata.uid !== metadata.uid);
+  await runs(await apply(fresh('afterwards')));
 });
 
 test('deleted and made again under its name at once, it is another connection, which starts once the first is gone', async () => {
