@@ -105,7 +105,14 @@ async fn a_phone_can_be_linked_by_a_code_that_is_typed() {
     let pod = world.pod("pod-1");
     let code = world.code().await;
     assert_eq!(code.kind, LinkKind::PairingCode);
-    assert_eq!(world.status().await.expect("a status").link, Some(LinkKind::PairingCode));
+    // Code and status are told beside one another.
+    let (mut api, connection) = (world.api.clone(), world.connection);
+    eventually(LONG, "a status that says how to link", async || {
+        let status = api.status(connection).await.map_err(|error| error.to_string())?;
+        let link = status.and_then(|envelope| envelope.payload.link);
+        if link == Some(LinkKind::PairingCode) { Ok(()) } else { Err(format!("{link:?}")) }
+    })
+    .await;
 
     // Nobody typed it in time.
     world.simulator.expire_pairing(PHONE).expect("expired");
