@@ -87,9 +87,9 @@ async fn after_deletion(id: ConnectionId, context: &Context) {
     }
 }
 
-/// Removes what connections left whose deletion nobody saw, and marks those whose user Redis has lost, or may have: their next reconcile
-/// gives it back. Whoever shares a Redis between two operators loses sessions here; `docs/decisions.md` says why that is
-/// refused.
+/// Removes what connections left whose deletion nobody saw, and marks those whose user Redis has lost, or may have: their
+/// next reconcile gives it back. Whoever shares a Redis between two operators loses sessions here; `docs/decisions.md` says
+/// why that is refused.
 async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), RelayError> {
     if !context.cluster.connections_known() {
         return Ok(());

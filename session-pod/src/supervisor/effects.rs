@@ -127,7 +127,6 @@ impl Supervisor {
             self.sync_more = true;
             return;
         }
-        self.unread.0 = None;
         let (engine, journal) = (self.tools.engine.clone(), self.tools.journal.clone());
         self.sync = Some(self.spawn(async move {
             tokio::time::sleep(pause).await;

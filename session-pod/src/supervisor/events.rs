@@ -122,6 +122,8 @@ impl Supervisor {
                 tracing::info!(told = messages, "what was missed is told");
                 self.caught_up();
             }
+            // It was for another reason: the next try is still to come.
+            Ok(_) if self.unread.0.is_some_and(|due| Instant::now() < due) => {}
             Ok(sync::Told { messages, unread }) => {
                 if let Some(pause) = UNREAD_AGAIN.get(self.unread.1) {
                     // What was missed in the others is told, and the session goes on; but the mark stays where it is.
