@@ -437,7 +437,8 @@ describe('waiting for a phone', () => {
     const session = await Session.open(await startBrowser(t, simulator, await directory(t)));
     await session.inject();
     await session.event('qrIdle');
-    assert.equal(session.all('qr').at(-1).code, null);
+    // wa-js tells of the two one after the other.
+    await until('the last code to be gone', () => session.all('qr').at(-1).code === null);
     assert.equal((await session.call('state')).qr, null);
     session.mark();
     const { code } = await session.call('refreshQr');
@@ -447,7 +448,7 @@ describe('waiting for a phone', () => {
     assert.match(pairing.code, /^[0-9A-Z]{8}$/);
     assert.equal((await session.event('pairingCode')).code, pairing.code);
     await simulator.post('/pair', { phone: PHONE, code: pairing.code });
-    const { account } = await session.event('stream', ({ mode }) => mode === 'MAIN');
+    const { account } = await session.event('stream', ({ mode, info }) => mode === 'MAIN' && info === 'NORMAL');
     assert.equal(account.id, ME);
   });
 });
