@@ -1,24 +1,29 @@
 //! The one way for an event to the API: told once, under the id that the API knows, kept in the outbox until Redis has
 //! it. Clones share it. What is written here reaches the disk itself within a second ([`keep_on_disk`]).
 
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod inner;
 mod told;
+mod volume;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use relay::{Account, ChatId, Event, Message, MessageId};
-use tokio::sync::Notify;
+use relay::{Account, Event, MessageId};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::expected::Expected;
 use crate::memory::{Mark, Memory};
-use crate::metrics;
 use crate::outbox::{Outbox, Record};
 use crate::session::Link;
+use inner::{Inner, Saved};
 use told::Told;
+use volume::{Folder, Volume};
 
 /// What a power cut may take of the events that Redis does not have: as much as it takes of Redis itself, whose own file
 /// is synced as often (`appendfsync everysec`).
@@ -28,40 +33,18 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Journal {
     inner: Arc<Mutex<Inner>>,
+    /// Taken before `inner`, and held while a disk takes its time.
+    folder: Arc<Mutex<Folder>>,
     filled: Arc<Notify>,
     lost: Arc<Notify>,
-}
-
-struct Inner {
-    outbox: Outbox,
-    memory: Memory,
-    path: PathBuf,
-    told: Told,
-    expected: Expected,
-    /// Nothing is missing between the mark and now, so that the mark may follow what Redis has.
-    caught_up: bool,
-    /// Something had no room, and is to be looked for when there is room again.
-    overflowed: bool,
-    mark: Mark,
-    saved: Saved,
-}
-
-/// Whether the memory's file says what the memory does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Saved {
-    Yes,
-    /// With the next `settle`.
-    Soon,
-    /// The volume did not take it; every `settle` tries again.
-    Failed,
 }
 
 impl Journal {
     /// Opens the files in the folder.
     pub fn open(folder: &Path, outbox_bytes: u64) -> io::Result<Self> {
-        let path = folder.join("session.json");
-        let memory = Memory::load(&path)?;
-        let outbox = Outbox::open(&folder.join("outbox"), outbox_bytes)?;
+        let folder = Folder::new(folder);
+        let memory = Memory::load(&folder.memory())?;
+        let outbox = Outbox::open(&folder.outbox(), outbox_bytes)?;
         let mut told = Told::default();
         for record in outbox.waiting() {
             if let Event::Message(message) = &record.event {
@@ -69,10 +52,24 @@ impl Journal {
             }
         }
         let mark = memory.mark.clone();
-        let (expected, saved) = (Expected::default(), Saved::Yes);
-        let inner = Inner { outbox, memory, path, told, expected, caught_up: false, overflowed: false, mark, saved };
-        let journal =
-            Self { inner: Arc::new(Mutex::new(inner)), filled: Arc::new(Notify::new()), lost: Arc::new(Notify::new()) };
+        let inner = Inner {
+            outbox,
+            memory,
+            told,
+            expected: Expected::default(),
+            caught_up: false,
+            overflowed: false,
+            mark,
+            saved: Saved::Yes,
+            volume: Volume::new(folder.is_full(false)),
+        };
+        inner.gauge();
+        let journal = Self {
+            inner: Arc::new(Mutex::new(inner)),
+            folder: Arc::new(Mutex::new(folder)),
+            filled: Arc::new(Notify::new()),
+            lost: Arc::new(Notify::new()),
+        };
         journal.filled.notify_one();
         Ok(journal)
     }
@@ -89,32 +86,10 @@ impl Journal {
 
     fn put(&self, event: Event, at: Timestamp, again: bool) {
         let mut inner = self.lock();
-        let (event, new) = inner.prepare(event);
-        if !new && !again {
-            return;
+        if inner.put(event, at, again) {
+            self.filled.notify_one();
         }
-        let kind = kind(&event);
-        let told = match &event {
-            Event::Message(message) => Some(message.id.clone()),
-            _ => None,
-        };
-        match inner.outbox.push(Record { at, event, trace: runtime::trace::current() }) {
-            Ok(()) => {
-                // Not before: what had no room must be new to whoever looks for it later.
-                if let Some(id) = told {
-                    inner.told.add(&id);
-                }
-                metrics::EVENTS_TOLD.count([kind]);
-                self.filled.notify_one();
-            }
-            Err(error) => {
-                tracing::error!(%error, kind, "an event was not kept");
-                metrics::EVENTS_REFUSED.count([kind]);
-                inner.overflowed = true;
-                inner.caught_up = false;
-            }
-        }
-        inner.gauge();
+        self.save_if_due(inner);
     }
 
     /// The oldest event that Redis does not have; waits for one.
@@ -144,12 +119,15 @@ impl Journal {
 
     /// Writes what the volume did not take before, and syncs what waits to disk. Blocks: a disk takes its time.
     pub fn settle(&self) {
+        if self.lock().saved != Saved::Yes {
+            self.save();
+        }
+        let was_full = self.lock().volume.full;
+        let full = self.folder().is_full(was_full);
         let file = {
             let mut inner = self.lock();
+            inner.volume.full = full;
             inner.outbox.mend();
-            if inner.saved != Saved::Yes {
-                inner.save();
-            }
             inner.gauge();
             inner.outbox.to_sync()
         };
@@ -205,7 +183,8 @@ impl Journal {
         let mut inner = self.lock();
         if inner.memory.link != link {
             inner.memory.link = link;
-            inner.save();
+            drop(inner);
+            self.save();
         }
     }
 
@@ -224,8 +203,9 @@ impl Journal {
             inner.mark = Mark::default();
             inner.caught_up = false;
         }
+        drop(inner);
         if before.as_ref() != Some(&account) {
-            inner.save();
+            self.save();
         }
         account
     }
@@ -242,7 +222,10 @@ impl Journal {
         let chosen = inner.chosen(id);
         let id = chosen.as_ref().unwrap_or(id);
         // Before the first comparison nothing is expected to be known; what had no room is looked for when there is room.
-        !inner.mark.complete || inner.overflowed || inner.told.contains(id) || !inner.mark.misses(sent_at, id)
+        let known =
+            !inner.mark.complete || inner.overflowed || inner.told.contains(id) || !inner.mark.misses(sent_at, id);
+        self.save_if_due(inner);
+        known
     }
 
     /// Remembers that WhatsApp has another id for a message.
@@ -250,79 +233,50 @@ impl Journal {
         let mut inner = self.lock();
         if chosen != actual && inner.memory.chosen(actual).is_none() {
             inner.memory.learn_alias(chosen, actual);
-            inner.save();
+            drop(inner);
+            self.save();
         }
+    }
+
+    /// Whether the volume takes what is written to it, and when that changes.
+    #[must_use]
+    pub fn volume_failing(&self) -> watch::Receiver<bool> {
+        self.lock().volume.failing()
+    }
+
+    fn save_if_due(&self, inner: MutexGuard<'_, Inner>) {
+        let due = inner.saved == Saved::Now;
+        drop(inner);
+        if due {
+            self.save();
+        }
+    }
+
+    /// Writes what the session remembers, one writer at a time and without the lock that whoever tells an event needs.
+    fn save(&self) {
+        let folder = self.folder();
+        let memory = {
+            let mut inner = self.lock();
+            inner.saved = Saved::Yes;
+            inner.memory.clone()
+        };
+        let saved = memory.save(&folder.memory());
+        let mut inner = self.lock();
+        inner.volume.refused = saved.is_err();
+        if let Err(error) = saved {
+            // What is not remembered is told again after the next start; nothing is lost by that.
+            tracing::error!(%error, "what the session remembers cannot be saved; trying again");
+            inner.save_by(Saved::Soon);
+        }
+        inner.gauge();
+    }
+
+    fn folder(&self) -> MutexGuard<'_, Folder> {
+        self.folder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    /// The event as it is told, and whether it is new.
-    fn prepare(&mut self, event: Event) -> (Event, bool) {
-        match event {
-            Event::Message(message) => {
-                let message = self.under_known_id(message);
-                let new = !self.told.contains(&message.id);
-                (Event::Message(message), new)
-            }
-            Event::Ack(mut ack) => {
-                if let Some(chosen) = self.chosen(&ack.id) {
-                    ack.id = chosen;
-                }
-                (Event::Ack(ack), true)
-            }
-            other => (other, true),
-        }
-    }
-
-    fn under_known_id(&mut self, mut message: Message) -> Message {
-        if let Some(chosen) = self.chosen(&message.id) {
-            if let Some(chat) = chat_of(&chosen) {
-                message.chat = chat;
-            }
-            message.id = chosen;
-        }
-        message
-    }
-
-    /// The id under which the API knows a message, if it is another one. What is learned from a send under way is kept:
-    /// receipts come after days.
-    fn chosen(&mut self, actual: &MessageId) -> Option<MessageId> {
-        if let Some(chosen) = self.memory.chosen(actual) {
-            return Some(chosen.clone());
-        }
-        let chosen = self.expected.chosen(actual)?.clone();
-        self.memory.learn_alias(&chosen, actual);
-        self.save();
-        Some(chosen)
-    }
-
-    fn keep_mark(&mut self) {
-        if self.caught_up && self.memory.mark != self.mark {
-            self.memory.mark = self.mark.clone();
-            // An older mark costs a message told again, and a sync for each message would cost
-            // more than that.
-            self.saved = Saved::Soon;
-        }
-    }
-
-    fn save(&mut self) {
-        let saved = self.memory.save(&self.path);
-        self.saved = if saved.is_ok() { Saved::Yes } else { Saved::Failed };
-        if let Err(error) = saved {
-            // What is not remembered is told again after the next start; nothing is lost by that.
-            tracing::error!(%error, "what the session remembers cannot be saved; trying again");
-        }
-    }
-
-    fn gauge(&self) {
-        let failing = self.saved == Saved::Failed || !self.outbox.is_on_volume();
-        metrics::VOLUME_FAILING.set(f64::from(u8::from(failing)), []);
-        metrics::OUTBOX_BYTES.set_count(usize::try_from(self.outbox.bytes()).unwrap_or(usize::MAX), []);
-        metrics::OUTBOX_EVENTS.set_count(self.outbox.waiting().len(), []);
     }
 }
 
@@ -332,43 +286,6 @@ pub async fn keep_on_disk(journal: Journal, stop: CancellationToken) {
         let journal = journal.clone();
         // Fails only when it panicked, and nothing in it does.
         let _ = tokio::task::spawn_blocking(move || journal.settle()).await;
-    }
-}
-
-fn chat_of(id: &MessageId) -> Option<ChatId> {
-    id.as_str().split('_').nth(1)?.parse().ok()
-}
-
-const fn kind(event: &Event) -> &'static str {
-    match event {
-        Event::Message(message) if message.recovered => "recovered",
-        Event::Message(_) => "message",
-        Event::Ack(_) => "ack",
-        Event::Chat(_) => "chat",
-        Event::State(_) => "state",
-        Event::CommandDone { .. } => "commandDone",
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod fixtures {
-    use super::*;
-
-    pub(crate) fn message(id: &str, second: i64) -> Event {
-        let id: MessageId = id.parse().expect("valid");
-        Event::Message(Message {
-            chat: chat_of(&id).expect("a chat"),
-            id,
-            author: None,
-            push_name: None,
-            from_me: true,
-            message_type: "chat".to_owned(),
-            text: None,
-            sent_at: Timestamp::from_second(second).expect("valid"),
-            ack: 0,
-            quoted: None,
-            recovered: false,
-        })
     }
 }
 

@@ -238,7 +238,7 @@ fn open_volume(settings: &Settings) -> io::Result<Journal> {
 async fn tell_unusable(mut relay: SessionRelay, settings: &Settings) {
     let now = runtime::ambient::now();
     let session = Session::stopped(Link::Open, settings.linking.kind(), Reason::VolumeUnusable, now);
-    let Some(status) = StatusBook::new(settings.pod_uid.clone(), None).news(&session) else { return };
+    let Some(status) = StatusBook::new(settings.pod_uid.clone(), None).news(&session, false) else { return };
     match tokio::time::timeout(RELEASE, relay.set_status(&status, now)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "nobody could be told"),

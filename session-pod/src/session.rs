@@ -55,6 +55,8 @@ pub enum Signal {
     Heard,
     /// The page died or hangs; the browser still runs.
     PageCrashed,
+    /// The page answers, and does not find out where it stands.
+    PageStuck,
     /// The browser is gone, or did not start.
     BrowserLost,
     /// The pod is to end.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use relay::{Account, Disconnect, EngineVersions, SessionState, SessionStatus};
 
-use crate::session::{Link, Session};
+use crate::session::{Link, Reason, Session};
 
 /// What a status holds beyond the state machine's part.
 #[derive(Debug, Clone)]
@@ -47,11 +47,17 @@ impl StatusBook {
         }
     }
 
-    /// The new status, if anything in it is new.
-    pub fn news(&mut self, session: &Session) -> Option<SessionStatus> {
+    /// The new status, if anything in it is new. Where the session knows no reason, or only that page or browser fail, a
+    /// failing volume is one: they say nothing of it, and a link that is made now does not last.
+    pub fn news(&mut self, session: &Session, volume_failing: bool) -> Option<SessionStatus> {
+        let vague = matches!(
+            session.reason,
+            None | Some(Reason::PageStuck | Reason::PageCrashed | Reason::PageReloaded | Reason::BrowserLost)
+        );
+        let reason = if volume_failing && vague { Some(Reason::VolumeFailing) } else { session.reason };
         let mut status = SessionStatus {
             state: session.state,
-            reason: session.reason.map(|reason| reason.to_string()),
+            reason: reason.map(|reason| reason.to_string()),
             since: session.since,
             sequence: self.sequence,
             pod_uid: self.pod_uid.clone(),
@@ -84,16 +90,19 @@ mod tests {
         let account = Account { id: "5511999999999@c.us".to_owned(), lid: None, push_name: None, linked_at: None };
         let mut book = StatusBook::new("pod".to_owned(), Some(account));
         let mut session = Session::new(Link::Open, LinkKind::Qr, now);
-        let first = book.news(&session).expect("the first is news");
+        let first = book.news(&session, false).expect("the first is news");
         assert_eq!((first.sequence, &first.account), (1, &None));
-        assert_eq!(book.news(&session), None);
+        assert_eq!(book.news(&session, false), None);
+        for (failing, reason) in [(true, Some("VolumeFailing")), (false, None)] {
+            assert_eq!(book.news(&session, failing).expect("news").reason.as_deref(), reason);
+        }
         for signal in [Signal::PageReady, Signal::Stream(Phase::Up), Signal::Stream(Phase::Down)] {
             let from = session.state;
             session = step(&session, signal, now).0;
             book.moved(from, &session, now);
         }
-        let status = book.news(&session).expect("changed");
-        assert_eq!(status.sequence, 2);
+        let status = book.news(&session, true).expect("changed");
+        assert_eq!((status.sequence, status.reason.as_deref()), (4, Some("StreamLost")), "the session knows better");
         assert!(status.account.is_some());
         assert_eq!(status.last_disconnect.expect("lost").reason, "StreamLost");
     }

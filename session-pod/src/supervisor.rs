@@ -93,6 +93,7 @@ pub struct Supervisor {
     unread: (Option<Instant>, usize),
     restart: Option<JoinHandle<()>>,
     hearing: Hearing,
+    volume_failing: watch::Receiver<bool>,
     logout_asked: bool,
     ended: Option<Ended>,
     /// What the pod was made in the course of, until the session is connected for the first time. What comes later has
@@ -115,6 +116,7 @@ impl Supervisor {
     pub fn new(tools: Tools, pod_uid: String, now: Timestamp) -> Self {
         let session = Session::new(tools.journal.link(), tools.linking.kind(), now);
         let book = StatusBook::new(pod_uid, tools.journal.account());
+        let volume_failing = tools.journal.volume_failing();
         Self {
             tools,
             session,
@@ -126,6 +128,7 @@ impl Supervisor {
             unread: (None, 0),
             restart: None,
             hearing: Hearing::default(),
+            volume_failing,
             logout_asked: false,
             ended: None,
             trace: None,
@@ -158,6 +161,8 @@ impl Supervisor {
                 Some(ask) = self.tools.asks.recv() => self.on_ask(ask).await,
                 event = next(&mut self.events) => self.on_event(event).await,
                 () = self.tools.journal.lost() => self.sync(),
+                // Which goes into the status.
+                Ok(()) = self.volume_failing.changed() => {}
                 now = tick.tick() => if self.sync.is_none() && self.unread.0.is_some_and(|due| due <= now) { self.sync() },
             }
             self.publish();
@@ -181,7 +186,8 @@ impl Supervisor {
 
     /// Tells whoever listens, if there is news.
     fn publish(&mut self) {
-        if let Some(status) = self.book.news(&self.session) {
+        let volume_failing = *self.volume_failing.borrow_and_update();
+        if let Some(status) = self.book.news(&self.session, volume_failing) {
             self.tools.status.send_replace(Some(status));
         }
     }

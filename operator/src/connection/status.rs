@@ -31,7 +31,13 @@ pub fn next(
     // What an earlier pod said last is history: nothing may be called connected on its word.
     let session = seen.session.as_ref().filter(|s| pod.and_then(ResourceExt::uid).as_deref() == Some(&s.pod_uid));
     let accepted = accepted(hindrance, &before);
-    let pod_ready = pod_ready(connection, &before, hindrance, seen);
+    let pod_ready = match (pod_ready(connection, &before, hindrance, seen), session.and_then(|s| s.reason.as_deref())) {
+        // Why a browser does not start, the session knows best.
+        (Verdict { reason: Reason::Starting, message, .. }, Some(own)) => {
+            Verdict::saying(Reason::Starting, &format!("{message} {own}"))
+        }
+        (verdict, _) => verdict,
+    };
     let session = session.filter(|_| pod_ready.holds);
     let linked = match &seen.lost_volume {
         Some(lost) => lost_volume(lost),

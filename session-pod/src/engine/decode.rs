@@ -78,8 +78,14 @@ pub(super) fn newest(known: &contract::Known) -> Option<EngineEvent> {
 /// Where the page stands. Mode and info are WhatsApp's own words; those that come one day and are unknown here change
 /// nothing while they last.
 pub(super) fn stream(stream: contract::Stream) -> EngineEvent {
+    let phase = phase(&stream);
     let account = stream.account.map(|a| Account { id: a.id, lid: a.lid, push_name: a.push_name, linked_at: None });
-    let phase = match (stream.mode.as_str(), stream.authenticated) {
+    EngineEvent::Stream { phase, account }
+}
+
+/// Nothing while the page has not decided where it stands.
+pub(super) fn phase(stream: &contract::Stream) -> Option<Phase> {
+    match (stream.mode.as_str(), stream.authenticated) {
         ("TOS_BLOCK" | "SMB_TOS_BLOCK", _) => Some(Phase::AccountBlocked),
         ("DEPRECATED_VERSION", _) => Some(Phase::VersionRefused),
         ("PROXYBLOCK", _) => Some(Phase::ProxyBlocked),
@@ -93,8 +99,7 @@ pub(super) fn stream(stream: contract::Stream) -> EngineEvent {
             _ => Phase::Up,
         }),
         _ => None,
-    };
-    EngineEvent::Stream { phase, account }
+    }
 }
 
 pub(super) fn message(message: contract::Message, recovered: bool) -> Result<Message, Unusable> {

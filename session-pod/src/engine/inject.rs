@@ -9,12 +9,12 @@ use serde::Deserialize;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::EngineError;
 use super::contract::{Options, State};
 use super::elsewhere::{Elsewhere, Load};
 use super::failed::Failed;
 use super::scripts::Scripts;
 use super::web::Bridge;
+use super::{EngineError, decode};
 use crate::browser::cdp::CallError;
 use crate::browser::page::Page;
 
@@ -43,6 +43,10 @@ const LONGEST: u32 = 6;
 /// Times the patience that wa-js has to get ready, when it has been injected.
 const READY: u32 = 2;
 
+/// Times the patience that a page may answer and not decide where it stands with WhatsApp. One that cannot read its own
+/// databases never does.
+const STUCK: u32 = 6;
+
 /// wa-js is half a megabyte, compiled on a busy core.
 const INJECTION: Duration = Duration::from_secs(30);
 
@@ -57,6 +61,8 @@ pub(super) enum Note {
     Unreachable,
     /// The page does not answer any more.
     Hangs,
+    /// The page answers, and gets nowhere.
+    Stuck,
     /// This script cannot be brought into the page.
     Unfit(&'static str),
 }
@@ -102,14 +108,17 @@ struct Watch {
     /// Questions in a row without any answer.
     unanswered: u32,
     asked: Instant,
+    /// When the page last knew where it stands, or began.
+    decided: Instant,
     elsewhere: Elsewhere,
     failed: Failed,
 }
 
 impl Watch {
     fn new() -> Self {
-        let failed = Failed::never();
-        Self { life: 0, late: 0, unanswered: 0, asked: Instant::now(), elsewhere: Elsewhere::default(), failed }
+        let (asked, decided) = (Instant::now(), Instant::now());
+        let (elsewhere, failed) = (Elsewhere::default(), Failed::never());
+        Self { life: 0, late: 0, unanswered: 0, asked, decided, elsewhere, failed }
     }
 }
 
@@ -151,7 +160,7 @@ impl Keeper {
                     watch.life = watch.life.saturating_add(1);
                     watch.unanswered = 0;
                     self.inject(watch, place.document).await;
-                    watch.asked = Instant::now();
+                    (watch.asked, watch.decided) = (Instant::now(), Instant::now());
                 } else if watch.asked.elapsed() >= ASK || watch.unanswered > 0 {
                     self.ask(watch).await;
                 }
@@ -178,7 +187,15 @@ impl Keeper {
         match Bridge(&self.page).state().await {
             Ok(state) => {
                 watch.unanswered = 0;
+                if state.stream.as_ref().and_then(decode::phase).is_some() {
+                    watch.decided = Instant::now();
+                }
                 let _ = self.notes.send(Note::State(state)).await;
+                if watch.decided.elapsed() >= self.patience.saturating_mul(STUCK) {
+                    watch.decided = Instant::now();
+                    tracing::warn!("the page does not get anywhere");
+                    let _ = self.notes.send(Note::Stuck).await;
+                }
             }
             Err(EngineError::Silent) => {
                 watch.unanswered += 1;

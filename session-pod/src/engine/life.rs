@@ -173,6 +173,7 @@ impl Life {
                     None => return,
                     Some(Note::Loading(life)) => self.begin(running, life).await,
                     Some(Note::State(state)) => self.compare(running, state).await,
+                    Some(Note::Stuck) => self.tell(EngineEvent::PageStuck).await,
                     Some(Note::Unreachable) => self.tell(EngineEvent::Unreachable).await,
                     Some(Note::Unfit(script)) => {
                         let versions = EngineVersions { missing: vec![script.to_owned()], ..EngineVersions::default() };

@@ -71,6 +71,8 @@ pub enum EngineEvent {
     Missed,
     /// The page died, or does not answer any more.
     PageCrashed,
+    /// The page answers, and does not find out where it stands with WhatsApp.
+    PageStuck,
     /// The browser ended or could not be started. Nothing comes after this.
     Lost,
 }

@@ -128,7 +128,12 @@ proptest! {
                 |e: &&Effect| matches!(e, Effect::Reload | Effect::Restart(_) | Effect::Renew | Effect::GiveUp);
             let causes = matches!(
                 signal,
-                Signal::LinkAsked | Signal::PageCrashed | Signal::BrowserLost | Signal::PageOutdated | Signal::Deaf
+                Signal::LinkAsked
+                    | Signal::PageCrashed
+                    | Signal::PageStuck
+                    | Signal::BrowserLost
+                    | Signal::PageOutdated
+                    | Signal::Deaf
             );
             prop_assert!(effects.iter().filter(meddling).count() <= usize::from(causes), "{signal:?}: {effects:?}");
         }
@@ -191,14 +196,14 @@ proptest! {
     fn the_newest_status_alone_says_how_the_session_is(start in beginning(), history in history()) {
         let account = Account { id: "5511999999999@c.us".to_owned(), lid: None, push_name: None, linked_at: None };
         let mut book = StatusBook::new("pod-1".to_owned(), Some(account));
-        let mut newest = book.news(&start).expect("the first is news");
+        let mut newest = book.news(&start, false).expect("the first is news");
         let mut left_connected = None;
         for (before, _, after, _) in live(start, history) {
             book.moved(before.state, &after, after.since);
             if before.state == S::Connected && after.state != S::Connected {
                 left_connected = Some(after.since);
             }
-            if let Some(status) = book.news(&after) {
+            if let Some(status) = book.news(&after, false) {
                 prop_assert!(status.sequence > newest.sequence);
                 newest = status;
             }

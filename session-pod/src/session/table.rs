@@ -40,6 +40,7 @@ pub(super) fn signals() -> Vec<Signal> {
         Signal::Deaf,
         Signal::Heard,
         Signal::PageCrashed,
+        Signal::PageStuck,
         Signal::BrowserLost,
         Signal::Stop,
     ];

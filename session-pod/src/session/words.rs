@@ -47,8 +47,12 @@ pub enum Reason {
     BrowserFailing,
     /// The volume cannot be written.
     VolumeUnusable,
+    /// The volume takes nothing more: mostly it is full.
+    VolumeFailing,
     /// The page died or hung.
     PageCrashed,
+    /// The page loaded, and did not find out where it stands with WhatsApp.
+    PageStuck,
     /// The page loaded itself anew.
     PageReloaded,
     /// The page cannot be loaded.

@@ -72,6 +72,7 @@ impl Supervisor {
                 return self.sync();
             }
             EngineEvent::PageCrashed => Signal::PageCrashed,
+            EngineEvent::PageStuck => Signal::PageStuck,
             EngineEvent::Lost => {
                 self.events = None;
                 Signal::BrowserLost

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use harness::eventually;
 use relay::{Outcome, SessionState};
+use simulator::SimulatorSettings;
 use tokio::time::Instant;
 
 use super::process::{GRACE, Process, Start};
@@ -200,6 +201,43 @@ async fn a_volume_that_is_full_at_the_start_is_shown_and_stops_no_message() {
     let pod = world.process("pod-3").await;
     world.state(SessionState::Connected).await;
     assert_eq!(world.links_shown().await, codes, "a code was shown");
+    assert_eq!(pod.end().await.0, Some(0));
+}
+
+/// Before there is a login to lose: whoever waits for a code is told why none comes, or that its link would not last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_is_full_before_the_first_link_is_said_until_there_is_room() {
+    let mut world = World::with(SimulatorSettings::default(), &["--page-patience-ms=3000"]).await;
+    let before = "mkdir -p \"$VOLUME\"; mount -t tmpfs -o size=64m tmpfs \"$VOLUME\"; \
+                  dd if=/dev/zero of=\"$VOLUME/full\" bs=4k 2>/dev/null || true";
+    let pod = world.start("pod-1", &Start { before, ..Start::default() }).await;
+    eventually(SHORT, "the reason", async || match world.status().await {
+        Some(status) if status.reason.as_deref() == Some("VolumeFailing") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(metric(&pod, FAILING).await, Some(1));
+    pod.answers("/ready", 200, "ok").await;
+    // The page cannot open its databases, answers all the same, and is loaded anew.
+    let status = world.state(SessionState::Loading).await;
+    eventually(LONG, "another load", async || match world.states().await.len() {
+        loads if loads > 2 => Ok(()),
+        other => Err(other),
+    })
+    .await;
+    assert_eq!(
+        world.status().await.expect("a status").reason,
+        status.reason,
+        "the volume, and not what it does to the page"
+    );
+
+    std::fs::remove_file(pod.path(&world.volume()).join("full")).expect("removed");
+    let begin = Instant::now();
+    let status = world.state(SessionState::AwaitingLink).await;
+    // Six times the patience until a load counts as stuck, and one of the pauses between browsers.
+    assert!(begin.elapsed() < LONG, "{:?}", begin.elapsed());
+    assert_eq!(status.reason, None);
+    world.scan().await;
     assert_eq!(pod.end().await.0, Some(0));
 }
 

@@ -7,25 +7,27 @@ use super::verdict::{Verdict, time};
 
 /// Whether a phone is linked. A pod that is away does not unlink anything: what was known last goes on holding.
 pub(super) fn linked(session: Option<&SessionStatus>, before: &WhatsAppConnectionStatus) -> Verdict {
-    let remembered =
-        || Verdict::remembered(before, ConditionType::Linked).unwrap_or_else(|| Verdict::bad(Reason::Unknown));
-    let Some(session) = session else { return remembered() };
+    let before = Verdict::remembered(before, ConditionType::Linked);
+    let Some(session) = session else { return before.unwrap_or_else(|| Verdict::bad(Reason::Unknown)) };
+    // A session that does not know yet undoes nothing that was certain.
+    let lasting = before.filter(|last| last.holds || matches!(last.reason, Reason::LoggedOut | Reason::Banned));
+    let not_yet = |reason| lasting.unwrap_or_else(|| told(session, reason));
     match session.state {
         SessionState::Syncing
         | SessionState::Connected
         | SessionState::Reconnecting
         | SessionState::Deaf
         | SessionState::Conflict => Verdict::good(),
-        SessionState::AwaitingLink => Verdict::bad(match session.link {
-            Some(LinkKind::PairingCode) => Reason::AwaitingPairingCode,
-            Some(LinkKind::Qr) | None => Reason::AwaitingQr,
-        }),
-        SessionState::QrIdle => Verdict::bad(Reason::QrIdle),
-        SessionState::LoggedOut => Verdict::bad(Reason::LoggedOut),
-        SessionState::Banned => Verdict::bad(Reason::Banned),
-        SessionState::Starting | SessionState::Loading | SessionState::Outdated | SessionState::Stopping => {
-            remembered()
-        }
+        SessionState::AwaitingLink => match session.link {
+            Some(LinkKind::PairingCode) => told(session, Reason::AwaitingPairingCode),
+            Some(LinkKind::Qr) | None => told(session, Reason::AwaitingQr),
+        },
+        SessionState::QrIdle => told(session, Reason::QrIdle),
+        SessionState::LoggedOut => told(session, Reason::LoggedOut),
+        SessionState::Banned => told(session, Reason::Banned),
+        SessionState::Starting | SessionState::Loading => not_yet(Reason::Starting),
+        SessionState::Outdated => not_yet(Reason::Outdated),
+        SessionState::Stopping => not_yet(Reason::Stopping),
     }
 }
 
@@ -36,25 +38,25 @@ pub(super) fn connected(session: Option<&SessionStatus>, pod_ready: &Verdict, li
     };
     match session.state {
         SessionState::Connected => Verdict::good(),
-        SessionState::Syncing => Verdict::bad(Reason::Syncing),
-        SessionState::Reconnecting => Verdict::bad(Reason::Reconnecting),
-        SessionState::Deaf => Verdict::bad(Reason::Deaf),
-        SessionState::Conflict => Verdict::bad(Reason::Conflict),
-        SessionState::Outdated => Verdict::seen(Reason::Outdated, &misfit(session)),
-        SessionState::Stopping => Verdict::bad(Reason::Stopping),
-        SessionState::Starting | SessionState::Loading => Verdict::bad(Reason::Starting),
+        SessionState::Syncing => told(session, Reason::Syncing),
+        SessionState::Reconnecting => told(session, Reason::Reconnecting),
+        SessionState::Deaf => told(session, Reason::Deaf),
+        SessionState::Conflict => told(session, Reason::Conflict),
+        SessionState::Outdated => told(session, Reason::Outdated),
+        SessionState::Stopping => told(session, Reason::Stopping),
+        SessionState::Starting | SessionState::Loading => told(session, Reason::Starting),
         SessionState::AwaitingLink | SessionState::QrIdle | SessionState::LoggedOut | SessionState::Banned => {
             linked.clone()
         }
     }
 }
 
-/// What does not fit, by name.
-fn misfit(session: &SessionStatus) -> String {
-    let reason = session.reason.as_deref().unwrap_or_default();
-    match session.engine.missing.as_slice() {
-        [] => reason.to_owned(),
-        missing => format!("{reason}: {}", missing.join(", ")),
+/// With the session's own reason, and with what does not fit, by name.
+fn told(session: &SessionStatus, reason: Reason) -> Verdict {
+    match (session.reason.as_deref(), session.engine.missing.as_slice()) {
+        (None, _) => Verdict::bad(reason),
+        (Some(own), []) => Verdict::seen(reason, own),
+        (Some(own), missing) => Verdict::seen(reason, &format!("{own}: {}", missing.join(", "))),
     }
 }
 

@@ -232,7 +232,8 @@ fn what_is_left_of_an_earlier_connection_is_told() {
 fn every_state_of_a_session_has_its_reason_and_phase() {
     use Phase::{Connected, Connecting, Degraded, Linking, Starting};
     let expected = |state| match state {
-        SessionState::Starting | SessionState::Loading | SessionState::Stopping => ("Unknown", Starting),
+        SessionState::Starting | SessionState::Loading => ("Starting", Starting),
+        SessionState::Stopping => ("Stopping", Starting),
         SessionState::AwaitingLink => ("AwaitingQr", Linking),
         SessionState::QrIdle => ("QrIdle", Linking),
         SessionState::Syncing => ("Syncing", Connecting),
@@ -242,7 +243,7 @@ fn every_state_of_a_session_has_its_reason_and_phase() {
         SessionState::Conflict => ("Conflict", Degraded),
         SessionState::LoggedOut => ("LoggedOut", Degraded),
         SessionState::Banned => ("Banned", Degraded),
-        SessionState::Outdated => ("Unknown", Degraded),
+        SessionState::Outdated => ("Outdated", Degraded),
     };
     let pod = pod_with(|_| {});
     for state in SessionState::ALL {
@@ -250,6 +251,34 @@ fn every_state_of_a_session_has_its_reason_and_phase() {
         let (ready, phase) = expected(*state);
         assert_eq!((reason(&status, ConditionType::Ready), status.phase), (ready, Some(phase)), "{state:?}");
     }
+}
+
+#[test]
+fn a_session_that_gets_nowhere_is_named_with_its_own_reason_and_unlinks_nobody() {
+    let pod = pod_with(|_| {});
+    let mut stuck = session(SessionState::Loading, &pod);
+    stuck.reason = Some("VolumeFailing".to_owned());
+    let mut before = told(State::Running, Some(pod.clone()), Some(stuck.clone()));
+    for kind in [ConditionType::Ready, ConditionType::Linked, ConditionType::Connected] {
+        let condition = before.condition(kind).expect("told");
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "Starting"), "{kind:?}");
+        assert!(condition.message.ends_with("VolumeFailing"), "{kind:?}: {}", condition.message);
+    }
+    for (state, linked) in [(SessionState::Connected, "AsExpected"), (SessionState::LoggedOut, "LoggedOut")] {
+        for now in [session(state, &pod), stuck.clone()] {
+            let seen = Observed { session: Some(now), pod: Some(Arc::new(pod.clone())), ..nothing() };
+            before = next(&resource(State::Running), Some(&before), &Hindrance::None, &seen, NOW);
+            assert_eq!(reason(&before, ConditionType::Linked), linked);
+        }
+    }
+    // A browser that does not start keeps its pod from being ready.
+    let mut lost = session(SessionState::Starting, &pod);
+    lost.reason = Some("BrowserLost".to_owned());
+    let unready = conditioned("Ready", "False", "");
+    let status = told(State::Running, Some(unready), Some(lost));
+    let condition = status.condition(ConditionType::PodReady).expect("told");
+    assert_eq!(condition.reason, "Starting");
+    assert!(condition.message.ends_with("BrowserLost"), "{}", condition.message);
 }
 
 #[test]
