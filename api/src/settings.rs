@@ -183,10 +183,7 @@ impl RawSettings {
         let endpoint = Endpoint::new(&url, credentials.as_ref());
         let endpoint =
             complaints.check("REDIS_URL", endpoint.map_err(|_| "is no URL of a Redis, such as redis://host:6379/"))?;
-        match authorities {
-            Some(authorities) => complaints.check("REDIS_CA_FILE", endpoint.trusting(authorities.into())),
-            None => Some(endpoint),
-        }
+        complaints.check("REDIS_CA", endpoint.trusting(&authorities))
     }
 
     fn tokens(&self, complaints: &mut Complaints) -> Option<TokenKeys> {
@@ -299,22 +296,17 @@ mod tests {
     /// What would be lost: the API, where Redis' certificate comes from the company's own authority.
     #[test]
     fn an_authority_of_ones_own_may_have_signed_redis_certificate() {
-        let file = |text: &str| {
-            let file = tempfile::NamedTempFile::new().unwrap();
-            std::fs::write(file.path(), text).unwrap();
-            file
-        };
-        let with = |authorities: &tempfile::NamedTempFile| {
+        let with = |authorities: &str| {
             serving(&[
                 "--database-url=postgres://db/whatsapp",
                 "--redis-url=rediss://redis/",
-                &format!("--redis-ca-file={}", authorities.path().display()),
+                &format!("--redis-ca={authorities}"),
                 &format!("--jwt-secret={SECRET}"),
             ])
         };
-        assert!(with(&file(AUTHORITY)).is_ok());
-        let refused = with(&file("")).expect_err("it is empty");
-        assert!(refused.all().iter().all(|one| one.starts_with("REDIS_CA_FILE: ")), "{refused:?}");
+        assert!(with(AUTHORITY).is_ok());
+        let refused = with("/etc/redis/ca.pem").expect_err("it is a path");
+        assert!(refused.all().iter().all(|one| one.starts_with("REDIS_CA: ")), "{refused:?}");
     }
 
     #[test]

@@ -138,12 +138,15 @@ mod tests {
     proptest! {
         #[test]
         fn every_failure_waits_and_each_about_twice_as_long_as_the_last(jitters in prop::collection::vec(0.0..1.0, 1..20)) {
-            let (ledger, id) = (Ledger::default(), ConnectionId(uuid::Uuid::from_u128(1)));
+            let (ledger, [id, other]) = (Ledger::default(), [1, 2].map(|n| ConnectionId(uuid::Uuid::from_u128(n))));
             for (failure, jitter) in jitters.into_iter().enumerate() {
                 let wait = ledger.another(id, Timestamp::UNIX_EPOCH, jitter);
                 let base = SHORTEST.saturating_mul(2_u32.saturating_pow(u32::try_from(failure).expect("few"))).min(LONGEST);
-                prop_assert!((base..=base.mul_f64(1.5)).contains(&wait), "failure {}: {:?}", failure, wait);
+                // Half as long again at most, so that those which began together part.
+                let off = wait.abs_diff(base.mul_f64(1.0 + jitter / 2.0));
+                prop_assert!(off < Duration::from_millis(1), "failure {failure}: {wait:?}");
             }
+            prop_assert_eq!(ledger.of(&other).wait_at(Timestamp::UNIX_EPOCH), None);
         }
 
         #[test]

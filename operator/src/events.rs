@@ -127,10 +127,31 @@ pub async fn forced(connection: &ValidConnection, context: &Context) {
     publish(&about(connection), EventType::Warning, "ForceDeleted", "DeletePod", note, context).await;
 }
 
-/// Tells that something was put back as it belongs.
-pub async fn put_back(connection: &ValidConnection, what: &str, context: &Context) {
-    tracing::warn!(what, connection = %connection.id, company = %connection.company, "put back");
-    publish(&about(connection), EventType::Warning, "PutBack", "PutBack", format!("Put back: {what}."), context).await;
+/// Tells that an object, or what follows of it, was put back as it belongs.
+pub async fn put_back<K: Resource<DynamicType = ()>>(
+    connection: &ValidConnection,
+    name: &str,
+    what: &str,
+    context: &Context,
+) {
+    let kind = K::kind(&());
+    tracing::warn!(%kind, name, what, connection = %connection.id, company = %connection.company, "put back");
+    // Events about one thing that differ in their words alone are counted as one.
+    let object = ObjectReference {
+        api_version: Some(K::api_version(&()).into_owned()),
+        kind: Some(kind.clone().into_owned()),
+        name: Some(name.to_owned()),
+        namespace: Some(connection.namespace.clone()),
+        ..ObjectReference::default()
+    };
+    let event = Event {
+        type_: EventType::Warning,
+        reason: "PutBack".to_owned(),
+        note: Some(format!("Put back: {kind} {name}{what}.")),
+        action: "PutBack".to_owned(),
+        secondary: Some(object),
+    };
+    send(&event, &about(connection), context).await;
 }
 
 /// Tells that a company's network policy, which somebody had changed or deleted, stands again.
@@ -168,9 +189,13 @@ async fn publish(
 ) {
     let event =
         Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
-    match tokio::time::timeout(DEADLINE, context.recorder.publish(&event, about)).await {
+    send(&event, about, context).await;
+}
+
+async fn send(event: &Event, about: &ObjectReference, context: &Context) {
+    match tokio::time::timeout(DEADLINE, context.recorder.publish(event, about)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, reason, "event was not taken"),
-        Err(_) => tracing::warn!(reason, "event was not taken in time"),
+        Ok(Err(error)) => tracing::warn!(%error, event.reason, "event was not taken"),
+        Err(_) => tracing::warn!(event.reason, "event was not taken in time"),
     }
 }

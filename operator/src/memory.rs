@@ -13,7 +13,7 @@ use crate::newest::Newest;
 use crate::reports::Reports;
 
 /// The ledgers. A connection that is gone leaves all of them at once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Memory {
     /// Pods made lately.
     pub attempts: Ledger,
@@ -38,6 +38,23 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Of nothing yet.
+    #[must_use]
+    pub fn new(checking: Checking) -> Self {
+        Self {
+            attempts: Ledger::default(),
+            failures: Ledger::default(),
+            refusals: Ledger::default(),
+            growths: Ledger::default(),
+            generations: Generations::default(),
+            reports: Reports::default(),
+            pods: Newest::default(),
+            claims: Newest::default(),
+            endings: Endings::default(),
+            checks: Checks { checking, last: Mutex::default() },
+        }
+    }
+
     /// Forgets a connection that is gone.
     pub fn forget(&self, id: &ConnectionId) {
         let Self { attempts, failures, refusals, growths, generations, reports, pods, claims, endings, checks } = self;
@@ -49,7 +66,7 @@ impl Memory {
         pods.forget(id);
         claims.forget(id);
         endings.since(*id, None);
-        checks.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        checks.last.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }
 
@@ -74,29 +91,54 @@ impl Endings {
     }
 }
 
-/// Nobody tells of a Secret that was edited or deleted: watching them would take the right to read all of them. So each is
-/// looked at once an hour, which is one request.
-const CHECK: Duration = Duration::from_hours(1);
+/// How often the Secret of a connection is looked at. Nobody tells of one that was edited or deleted: watching them would
+/// take the right to read all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Checking {
+    /// While all is well. One request each time.
+    pub every: Duration,
+    /// While a session that ran before is not ready: Redis may not let it in.
+    pub when_shut_out: Duration,
+}
 
-/// When each connection's Secret is looked at again.
+impl Default for Checking {
+    fn default() -> Self {
+        Self { every: Duration::from_hours(1), when_shut_out: Duration::from_mins(5) }
+    }
+}
+
+/// When each connection's Secret was looked at.
 #[derive(Debug, Default)]
-pub struct Checks(Mutex<HashMap<ConnectionId, Instant>>);
+pub struct Checks {
+    checking: Checking,
+    last: Mutex<HashMap<ConnectionId, Looked>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    at: Instant,
+    next: Instant,
+}
 
 impl Checks {
-    /// Whether it is time. The first time is some time within the hour, or a new leader would look at all at once.
-    pub fn due(&self, id: ConnectionId, jitter: f64) -> bool {
-        self.due_at(id, jitter, Instant::now())
+    /// How long until the next look; zero when it is due. The first is some time within the hour, or a new leader would look
+    /// at all at once.
+    pub fn wait(&self, id: ConnectionId, shut_out: bool, jitter: f64) -> Duration {
+        self.wait_at(id, shut_out, jitter, Instant::now())
     }
 
-    fn due_at(&self, id: ConnectionId, jitter: f64, now: Instant) -> bool {
-        let first = || now + CHECK.mul_f64(jitter.clamp(0.0, 1.0));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_insert_with(first) <= now
+    fn wait_at(&self, id: ConnectionId, shut_out: bool, jitter: f64, now: Instant) -> Duration {
+        let first = || Looked { at: now, next: now + self.checking.every.mul_f64(jitter.clamp(0.0, 1.0)) };
+        let looked = *self.last.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_insert_with(first);
+        let sooner = shut_out.then(|| looked.at + self.checking.when_shut_out);
+        sooner.into_iter().chain([looked.next]).min().unwrap_or(looked.next).saturating_duration_since(now)
     }
 
     /// It was looked at.
     pub fn done(&self, id: ConnectionId, jitter: f64) {
-        let next = Instant::now() + CHECK.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 10.0);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, next);
+        let at = Instant::now();
+        let next = at + self.checking.every.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 10.0);
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Looked { at, next });
     }
 }
 
@@ -106,13 +148,17 @@ mod tests {
     use crate::connection::plan::fixtures::{being_deleted, connection, id, pod};
 
     #[test]
-    fn a_secret_is_looked_at_once_an_hour() {
+    fn a_secret_is_looked_at_once_an_hour_and_sooner_for_a_session_that_may_be_shut_out() {
         let (checks, start) = (Checks::default(), Instant::now());
-        assert!(!checks.due_at(id(), 0.5, start), "all at once after a start");
-        assert!(checks.due_at(id(), 0.9, start + CHECK));
+        let Checking { every, when_shut_out } = checks.checking;
+        assert_eq!(checks.wait_at(id(), false, 0.5, start), every / 2, "not all at once after a start");
+        assert_eq!(checks.wait_at(id(), false, 0.9, start + every), Duration::ZERO);
         checks.done(id(), 0.0);
-        assert!(!checks.due_at(id(), 0.5, Instant::now() + CHECK / 2));
-        assert!(checks.due_at(id(), 0.5, Instant::now() + CHECK));
+        let now = Instant::now();
+        let within = |wait: Duration, most: Duration| wait <= most && wait + Duration::from_secs(10) > most;
+        assert!(within(checks.wait_at(id(), false, 0.5, now), every));
+        assert!(within(checks.wait_at(id(), true, 0.5, now), when_shut_out));
+        assert_eq!(checks.wait_at(id(), true, 0.5, now + when_shut_out), Duration::ZERO);
     }
 
     #[test]

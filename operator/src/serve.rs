@@ -115,7 +115,7 @@ pub fn operate(
         leadership: leadership.clone(),
         session: settings.session,
         fencing_margin: settings.fencing_margin,
-        memory: crate::memory::Memory::default(),
+        memory: crate::memory::Memory::new(settings.checking),
         without_access: crate::context::Marks::default(),
         redis_is_back: tokio::sync::Notify::default(),
         look_again,

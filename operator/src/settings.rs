@@ -117,12 +117,21 @@ pub struct SessionDefaults {
     pub requests: Compute,
     /// CPU and memory at most.
     pub limits: Compute,
-    /// Redis, without credentials.
-    pub redis_url: String,
+    /// Redis.
+    pub redis: SessionRedis,
     /// json or text, as the operator's own.
     pub log_format: String,
     /// Where traces go, as the operator's own.
     pub collector: Option<Collector>,
+}
+
+/// Where session pods find Redis. Who they are there stands in their Secrets.
+#[derive(Debug, Clone)]
+pub struct SessionRedis {
+    /// The URL, without credentials.
+    pub url: String,
+    /// Who may have signed its certificate (PEM); empty means public authorities.
+    pub authorities: String,
 }
 
 /// What the session pods of every company may reach and be reached by.
@@ -163,6 +172,8 @@ pub struct Settings {
     pub watch: Bounds,
     /// What a pod that is to be taken away by force gets besides its grace.
     pub fencing_margin: Duration,
+    /// How often the Secret of a session is looked at.
+    pub checking: crate::memory::Checking,
 }
 
 #[derive(serde::Deserialize)]
@@ -190,7 +201,7 @@ impl RawSettings {
         let extra_egress = complaints.check("SESSION_EXTRA_EGRESS", yaml(&self.session_extra_egress));
         let every = rotation_period(&self.session_credentials_rotate_every);
         let every = complaints.check("SESSION_CREDENTIALS_ROTATE_EVERY", every);
-        let (redis_url, redis) = redis(&self.redis, &mut complaints).unzip();
+        let (session_redis, redis) = redis(&self.redis, &mut complaints).unzip();
         let redis_port = redis.as_ref().and_then(|redis| {
             complaints.check(
                 "REDIS_URL",
@@ -209,7 +220,7 @@ impl RawSettings {
                 browser_args: self.session_browser_args,
                 requests,
                 limits,
-                redis_url: redis_url?,
+                redis: session_redis?,
                 log_format: log_format?.to_string(),
                 collector: collector.clone()?,
             };
@@ -238,25 +249,27 @@ impl RawSettings {
                 rotation,
                 watch,
                 fencing_margin,
+                checking: crate::memory::Checking::default(),
             })
         })();
         complaints.into_result(all)
     }
 }
 
-/// The URL for session pods, and the endpoint for ourselves.
-fn redis(arguments: &RedisArguments, complaints: &mut Complaints) -> Option<(String, Endpoint)> {
+/// What session pods are told, and the endpoint for ourselves.
+fn redis(arguments: &RedisArguments, complaints: &mut Complaints) -> Option<(SessionRedis, Endpoint)> {
     let RedisSettings { url, login, authorities } = arguments.read(complaints)?;
     // A URL with credentials would be copied into every session pod.
     complaints.require("REDIS_URL", !url.contains('@'), "must not hold credentials; use REDIS_PASSWORD_FILE");
     let credentials = login.map(|(user, password)| Credentials::new(user, password));
     let endpoint = complaints.check("REDIS_URL", Endpoint::new(&url, credentials.as_ref()))?;
-    let endpoint = match authorities {
-        Some(authorities) => complaints.check("REDIS_CA_FILE", endpoint.trusting(authorities.into()))?,
-        None => endpoint,
-    };
-    Some((url, endpoint))
+    complaints.require("REDIS_CA", authorities.len() <= LARGEST_AUTHORITIES, "must not be larger than 64 KiB");
+    let endpoint = complaints.check("REDIS_CA", endpoint.trusting(&authorities))?;
+    Some((SessionRedis { url, authorities }, endpoint))
 }
+
+/// It stands in every session pod, as a variable of its environment, of which none may be larger than 128 KiB.
+const LARGEST_AUTHORITIES: usize = 64 * 1024;
 
 /// JSON is YAML, so one reader serves both.
 fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {

@@ -24,9 +24,15 @@ use stage::{SOON, Stage, status};
 const RETRIED: Duration = Duration::from_secs(40);
 
 async fn told(stage: &Stage, name: &str, reason: &str) {
+    told_of(stage, name, reason, "").await;
+}
+
+/// With these words in it.
+async fn told_of(stage: &Stage, name: &str, reason: &str, words: &str) {
     let about = ListParams::default().fields(&format!("involvedObject.name={name},reason={reason}"));
-    eventually(SOON, &format!("an Event {reason}"), async || match stage.api::<Event>().list(&about).await {
-        Ok(events) if !events.items.is_empty() => Ok(()),
+    let said = |event: &Event| event.message.as_deref().is_some_and(|message| message.contains(words));
+    eventually(SOON, &format!("an Event {reason} {words}"), async || match stage.api::<Event>().list(&about).await {
+        Ok(events) if events.items.iter().any(said) => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;
@@ -81,6 +87,9 @@ async fn hands() {
         an_owner_reference_that_was_taken_off_is_put_back(&stage),
         a_connection_that_is_made_again_at_once_waits_for_what_is_left_of_the_first(&stage),
         a_secret_that_was_spoilt_is_put_back_before_the_next_pod_needs_it(&stage),
+        a_secret_that_was_changed_or_deleted_is_put_back_once_its_session_is_shut_out(&stage),
+        labels_that_were_taken_off_are_put_back_and_nothing_is_called_lost(&stage),
+        a_volume_without_a_link_is_made_again_and_that_is_told(&stage),
         a_volume_out_of_a_backup_is_taken_over_by_a_word_and_never_by_itself(&stage),
         a_volume_that_held_a_link_is_not_replaced_until_somebody_gives_it_up(&stage),
         the_pod_of_a_lost_node_is_replaced_only_when_asked_for_and_when_its_session_has_let_go(&stage),
@@ -104,6 +113,13 @@ async fn the_network_policy_is_put_back_and_nothing_runs_without_it(stage: &Stag
     told(stage, NAME, "PutBack").await;
     remove::<NetworkPolicy>(stage, NAME).await;
     put_back().await;
+    eventually(SOON, "a second Event", async || {
+        let about = ListParams::default().fields(&format!("involvedObject.name={NAME},reason=PutBack"));
+        let events = stage.api::<Event>().list(&about).await.map_err(|error| error.to_string())?;
+        let times = events.iter().map(|event| event.series.as_ref().and_then(|series| series.count).unwrap_or(1));
+        if times.sum::<i32>() >= 2 { Ok(()) } else { Err(format!("{events:?}")) }
+    })
+    .await;
 
     // Somebody else's of that name: it stays as it is, and no session runs behind it.
     stage.api::<NetworkPolicy>().delete(NAME, &DeleteParams::default()).await.expect("is deleted");
@@ -203,14 +219,107 @@ async fn a_secret_that_was_spoilt_is_put_back_before_the_next_pod_needs_it(stage
     let first = stage.pod("spoilt").await.uid();
     merge::<Secret>(stage, "spoilt-relay", json!({"data": {"password": null}})).await;
     remove::<Pod>(stage, "spoilt").await;
-    let second = eventually(SOON, "another pod", async || match stage.api::<Pod>().get_opt("spoilt").await {
-        Ok(Some(pod)) if pod.uid() != first => Ok(pod.uid().unwrap_or_default()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
+    let second = another_pod(stage, "spoilt", first).await;
     told(stage, "spoilt", "PutBack").await;
     // With what stands in it now, Redis lets the session in.
     stage.session(id, "spoilt", &second).await;
+}
+
+/// Either is noticed within minutes by the pod, which does not get ready any more: by the next look at the Secret.
+async fn a_secret_that_was_changed_or_deleted_is_put_back_once_its_session_is_shut_out(stage: &Stage) {
+    let edit = json!({"stringData": {"password": "theirs"}});
+    let patch = async || {
+        stage.api::<Secret>().patch("changed-relay", &PatchParams::default(), &Patch::Merge(edit)).await.map(drop)
+    };
+    let delete = async || stage.api::<Secret>().delete("deleted-relay", &DeleteParams::default()).await.map(drop);
+    let mut pods = Vec::new();
+    for (name, words) in [("changed", "Secret changed-relay: what it holds"), ("deleted", "Secret deleted-relay")] {
+        let id = stage.create(name).await;
+        let pod = stage.pod(name).await.uid().expect("has a UID");
+        stage.session(id, name, &pod).await;
+        pods.push((name, words, id, pod));
+    }
+    patch().await.expect("is changed");
+    delete().await.expect("is deleted");
+    for (name, words, id, pod) in &pods {
+        stage.kubelet(name, shut_out()).await;
+        told_of(stage, name, "PutBack", words).await;
+        let secret: Secret = stage.api().get(&format!("{name}-relay")).await.expect("is there");
+        assert_ne!(secret.data.expect("holds something")["password"].0, b"theirs", "{name}");
+        stage.session(*id, name, pod).await;
+    }
+
+    // Before the next pod starts it is noticed at once.
+    remove::<Secret>(stage, "deleted-relay").await;
+    let (_, _, id, first) = pods.remove(1);
+    remove::<Pod>(stage, "deleted").await;
+    let second = another_pod(stage, "deleted", Some(first)).await;
+    stage.session(id, "deleted", &second).await;
+}
+
+/// What the kubelet says of a container that was started again and does not get ready.
+fn shut_out() -> Value {
+    let container = json!({"name": "session", "image": "session:1", "imageID": "", "ready": false, "restartCount": 1});
+    let unready = ["Ready", "ContainersReady"].map(|kind| json!({"type": kind, "status": "False"}));
+    json!({"phase": "Running", "conditions": unready, "containerStatuses": [container]})
+}
+
+async fn another_pod(stage: &Stage, name: &str, first: Option<String>) -> String {
+    eventually(SOON, "another pod", async || match stage.api::<Pod>().get_opt(name).await {
+        Ok(Some(pod)) if pod.uid() != first => Ok(pod.uid().unwrap_or_default()),
+        other => Err(format!("{other:?}")),
+    })
+    .await
+}
+
+/// By them the watches find what is ours, and the network policy the pod.
+async fn labels_that_were_taken_off_are_put_back_and_nothing_is_called_lost(stage: &Stage) {
+    let id = stage.create("bare").await;
+    let pod = stage.pod("bare").await;
+    let uid = pod.uid().expect("has a UID");
+    stage.ready("bare").await;
+    let mut session = stage.session(id, "bare", &uid).await;
+    session.set_status(&status(SessionState::Connected, &uid), Timestamp::UNIX_EPOCH).await.expect("is written");
+    stage.condition("bare", "Ready", "True", "AsExpected").await;
+    let claim: PersistentVolumeClaim = stage.api().get("bare-profile").await.expect("is there");
+
+    // The one by which the watches look, and the one by which the policy does.
+    for label in ["app.kubernetes.io/managed-by", "app.kubernetes.io/name"] {
+        let off = json!({"metadata": {"labels": {label: null}}});
+        merge::<Pod>(stage, "bare", off.clone()).await;
+        merge::<PersistentVolumeClaim>(stage, "bare-profile", off).await;
+        eventually(SOON, "the labels to be back", async || {
+            let now: Pod = stage.api().get("bare").await.map_err(|error| error.to_string())?;
+            let its: PersistentVolumeClaim =
+                stage.api().get("bare-profile").await.map_err(|error| error.to_string())?;
+            assert_eq!((now.uid(), its.uid()), (pod.uid(), claim.uid()), "nothing was made anew");
+            if now.labels() == pod.labels() && its.labels() == claim.labels() { Ok(()) } else { Err(label.to_owned()) }
+        })
+        .await;
+    }
+    told_of(stage, "bare", "PutBack", "Pod bare: its labels").await;
+    told_of(stage, "bare", "PutBack", "PersistentVolumeClaim bare-profile: its labels").await;
+    stage.condition("bare", "Ready", "True", "AsExpected").await;
+}
+
+async fn a_volume_without_a_link_is_made_again_and_that_is_told(stage: &Stage) {
+    stage.create("unlinked").await;
+    let pod = stage.pod("unlinked").await.uid();
+    let claim: PersistentVolumeClaim = stage.api().get("unlinked-profile").await.expect("is there");
+    eventually(SOON, "the volume to stand in the status", async || {
+        let connection: WhatsAppConnection = stage.api().get("unlinked").await.map_err(|error| error.to_string())?;
+        let known = connection.status.and_then(|status| status.volume).map(|volume| volume.uid);
+        if known == claim.uid() { Ok(()) } else { Err(format!("{known:?}")) }
+    })
+    .await;
+    let marked = stage.api::<PersistentVolumeClaim>().delete("unlinked-profile", &DeleteParams::default()).await;
+    marked.expect("is marked");
+    remove::<Pod>(stage, "unlinked").await;
+    merge::<PersistentVolumeClaim>(stage, "unlinked-profile", json!({"metadata": {"finalizers": null}})).await;
+    another_pod(stage, "unlinked", pod).await;
+    let again: PersistentVolumeClaim = stage.api().get("unlinked-profile").await.expect("is there");
+    assert_ne!(again.uid(), claim.uid());
+    told_of(stage, "unlinked", "PutBack", "PersistentVolumeClaim unlinked-profile, which is empty").await;
 }
 
 /// A backup brings objects back with owners that are not there any more. They are the garbage collector's, like those of
@@ -306,13 +415,20 @@ async fn the_pod_of_a_lost_node_is_replaced_only_when_asked_for_and_when_its_ses
         let soon = DeleteParams { grace_period_seconds: Some(1), ..DeleteParams::default() };
         stage.api::<Pod>().delete(name, &soon).await.expect("is marked");
     }
-    let (_, _, lost) = &pods[1];
-    eventually(SOON, "another pod", async || match stage.api::<Pod>().get_opt("force").await {
-        Ok(Some(pod)) if pod.uid().as_ref() != Some(lost) => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
-    told(stage, "force", "ForceDeleted").await;
+    let ((_, _, lost), (alive, id, uid)) = (&pods[1], &pods[2]);
+    let renews = async {
+        loop {
+            stage.session(*id, alive, uid).await;
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
+    };
+    tokio::select! {
+        () = renews => {}
+        () = async {
+            another_pod(stage, "force", Some(lost.clone())).await;
+            told(stage, "force", "ForceDeleted").await;
+        } => {}
+    }
     for (name, _, uid) in [&pods[0], &pods[2]] {
         assert_eq!(stage.pod(name).await.uid().as_ref(), Some(uid), "{name} was taken away");
     }

@@ -69,9 +69,15 @@ async fn gone(stage: &Stage, name: &str, left: usize) {
 
 /// What an operator in step does: it makes the pod of a new connection, clears up after a deleted one, and is alive.
 async fn in_step_again(stage: &Stage) {
+    let others = stage.known_to_redis().await;
     stage.create("after").await;
     eventually(RECOVERY, "the pod of a new connection", async || stage.api::<Pod>().get("after").await).await;
-    let others = stage.known_to_redis().await - 1;
+    // Made beside the pod.
+    eventually(RECOVERY, "its Redis user", async || match stage.known_to_redis().await {
+        known if known == others + 1 => Ok(()),
+        known => Err(known),
+    })
+    .await;
     gone(stage, "after", others).await;
     eventually(RECOVERY, "every watch to be alive", async || match complaints(stage) {
         none if none.is_empty() => Ok(()),

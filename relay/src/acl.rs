@@ -62,6 +62,11 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// As Redis keeps it.
+pub(crate) fn hash(password: &str) -> String {
+    hex::encode(Sha256::digest(password.as_bytes()))
+}
+
 /// The rules for `ACL SETUSER`, complete: whatever the user could do before is taken away first. Passwords are given
 /// as its hash, so that it stands neither in Redis' log nor in MONITOR. Connections that are logged in stay so, whatever
 /// happens to the password that they used.
@@ -69,7 +74,7 @@ impl fmt::Debug for Credentials {
 pub fn acl_rules(connection: ConnectionId, passwords: &[&str]) -> Vec<String> {
     let names = Names(connection);
     let mut rules: Vec<String> = ["reset", "resetchannels", "on"].map(str::to_owned).into();
-    rules.extend(passwords.iter().map(|password| format!("#{}", hex::encode(Sha256::digest(password.as_bytes())))));
+    rules.extend(passwords.iter().map(|password| format!("#{}", hash(password))));
     rules.extend(names.all_keys().map(|key| format!("~{key}")));
     rules.extend(
         [names.wake_events(), names.wake_commands(), names.status_channel(), names.live_channel()]

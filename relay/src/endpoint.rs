@@ -7,6 +7,8 @@ use std::time::Duration;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use crate::acl::Credentials;
 use crate::connection::Redis;
@@ -85,9 +87,17 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// With TLS, only certificates of these authorities are accepted: PEM, one or several.
-    pub fn trusting(self, authorities: Vec<u8>) -> Result<Self, RelayError> {
-        let endpoint = Self { authorities: Some(authorities), ..self };
+    /// With TLS, only certificates of these authorities are accepted: PEM, one or several. Empty means public ones.
+    pub fn trusting(self, authorities: &str) -> Result<Self, RelayError> {
+        let authorities = Some(authorities.as_bytes().to_vec()).filter(|pem| !pem.is_empty());
+        if let Some(pem) = &authorities
+            && (CertificateDer::pem_slice_iter(pem).next().is_none_or(|first| first.is_err()))
+        {
+            // The client would trust nobody, and say so at the first call.
+            let what = (redis::ErrorKind::InvalidClientConfig, "holds no certificate (PEM)");
+            return Err(redis::RedisError::from(what).into());
+        }
+        let endpoint = Self { authorities, ..self };
         endpoint.client()?;
         Ok(endpoint)
     }

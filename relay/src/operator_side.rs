@@ -10,7 +10,7 @@ use futures::StreamExt;
 use redis::AsyncCommands;
 use tokio::sync::Notify;
 
-use crate::acl::acl_rules;
+use crate::acl::{acl_rules, hash};
 use crate::api_side::read_status;
 use crate::connection::Redis;
 use crate::envelope::Envelope;
@@ -122,6 +122,16 @@ impl OperatorRelay {
         let _: () = command.query_async(self.changing()?).await?;
         self.given.set(connection, &rules);
         Ok(())
+    }
+
+    /// Whether one of these passwords lets the session in; nothing when it has no user.
+    pub async fn admits(&mut self, connection: ConnectionId, passwords: &[&str]) -> Result<Option<bool>, RelayError> {
+        let mut command = redis::cmd("ACL");
+        command.arg("GETUSER").arg(Names(connection).user());
+        let user: Option<HashMap<String, redis::Value>> = command.query_async(&mut self.redis).await?;
+        let Some(known) = user.and_then(|mut user| user.remove("passwords")) else { return Ok(None) };
+        let known: BTreeSet<String> = redis::from_redis_value(known).map_err(redis::RedisError::from)?;
+        Ok(Some(passwords.iter().any(|password| known.contains(&hash(password)))))
     }
 
     /// Writes the users to Redis' own file, where it has one, whenever they have changed, until `stop`: so that sessions can go

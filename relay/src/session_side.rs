@@ -39,6 +39,12 @@ if tonumber(redis.call('GET', KEYS[2]) or '0') > tonumber(ARGV[1]) then return 0
 redis.call('DEL', KEYS[1])
 return 1";
 
+/// KEYS: commands, fence. ARGV: fence, entry. What a pod that was taken over still answers, the next one answers, too.
+const FINISH: &str = r"
+if tonumber(redis.call('GET', KEYS[2]) or '0') > tonumber(ARGV[1]) then return 0 end
+redis.call('XDEL', KEYS[1], ARGV[2])
+return 1";
+
 /// Commands read at once. A session does them one after the other anyway, and each may be half a megabyte.
 pub const COMMANDS_AT_ONCE: usize = 32;
 
@@ -134,7 +140,10 @@ impl SessionRelay {
 
     /// Takes a command off the stream once its outcome is written.
     pub async fn finish(&mut self, command: Offset) -> Result<(), RelayError> {
-        Ok(self.redis.xdel(self.names.commands(), &[command.to_string()]).await?)
+        let keys = [self.names.commands(), self.names.fence()];
+        let arguments: [&str; 2] = [&self.fence.to_string(), &command.to_string()];
+        let kept: u8 = evaluate(&mut self.redis, FINISH, &keys, &arguments).await?;
+        self.unless_fenced(kept)
     }
 
     /// The channel on which the API says that a command waits.

@@ -41,6 +41,44 @@ fn ack(n: u8) -> Event {
 }
 
 #[tokio::test]
+async fn whoever_lost_the_leadership_changes_nothing_in_redis() {
+    let redis = Redis::start().await;
+    let mut leader = OperatorRelay::new(admin(&redis));
+    leader.allow(id(1), &["password"]).await.expect("is made");
+    let mut deposed = OperatorRelay::new(admin(&redis)).changing_while(|| false);
+    assert!(matches!(deposed.allow(id(1), &["another"]).await, Err(RelayError::MayNotChange)));
+    assert!(matches!(deposed.allow(id(2), &["another"]).await, Err(RelayError::MayNotChange)));
+    assert!(matches!(deposed.forget(id(1)).await, Err(RelayError::MayNotChange)));
+    assert_eq!(leader.users().await.expect("answers"), [id(1)].into());
+    assert_eq!(leader.admits(id(1), &["password"]).await.expect("answers"), Some(true));
+}
+
+#[tokio::test]
+async fn whether_a_password_lets_a_session_in_is_known_without_trying_it() {
+    let redis = Redis::start().await;
+    let mut operator = OperatorRelay::new(admin(&redis));
+    assert_eq!(operator.admits(id(1), &["any"]).await.expect("answers"), None);
+    operator.allow(id(1), &["new", "old"]).await.expect("is made");
+    for (password, admitted) in [("new", true), ("old", true), ("another", false)] {
+        assert_eq!(operator.admits(id(1), &[password]).await.expect("answers"), Some(admitted), "{password}");
+    }
+}
+
+#[tokio::test]
+async fn only_who_is_trusted_may_have_signed_redis_certificate() {
+    let ((redis, authority), (_other, another)) = tokio::join!(Redis::start_with_tls(), Redis::start_with_tls());
+    let trusting = async |authority: &str| {
+        let endpoint = Endpoint::new(&redis.tls_url(), None).and_then(|endpoint| endpoint.trusting(authority));
+        let redis = endpoint.and_then(|endpoint| endpoint.connect()).expect("valid");
+        OperatorRelay::new(redis).allow(id(1), &["password"]).await
+    };
+    trusting(&authority).await.expect("Redis answers");
+    for (untrusted, who) in [(another.as_str(), "another authority"), ("", "the public ones")] {
+        assert!(trusting(untrusted).await.is_err(), "{who}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_writes_what_the_api_reads_and_each_event_names_the_one_before() {
     let redis = Redis::start().await;
     let mut own = session_of(&redis, id(1)).await;
@@ -116,6 +154,7 @@ async fn one_holder_at_a_time_and_whoever_was_overtaken_is_refused() {
     let mut overtaken = SessionRelay::new(own.clone(), id(1), &first);
     assert!(matches!(overtaken.append(&ack(1), NOW).await, Err(RelayError::Fenced { .. })));
     assert!(matches!(overtaken.set_link(None, NOW).await, Err(RelayError::Fenced { .. })));
+    assert!(matches!(overtaken.finish(Offset::START).await, Err(RelayError::Fenced { .. })));
     first.release(&mut own).await.expect("nothing happens");
     again.renew(&mut own).await.expect("is still held");
 

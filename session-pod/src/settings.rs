@@ -33,6 +33,9 @@ pub struct Arguments {
     /// Redis, for example `redis://redis:6379/`.
     #[arg(long, env = "REDIS_URL")]
     pub redis_url: String,
+    /// The authorities (PEM) that may have signed the certificate of a `rediss://`; empty means public ones.
+    #[arg(long, env = "REDIS_CA", default_value = "", hide_env_values = true)]
+    pub redis_ca: String,
     /// Folder with the files `username` and `password`; without it the URL's own credentials count.
     #[arg(long, env = "REDIS_CREDENTIALS_DIR")]
     pub redis_credentials_dir: Option<PathBuf>,
@@ -234,7 +237,7 @@ impl Arguments {
     }
 
     fn redis(&self, complaints: &mut Complaints) -> Option<Endpoint> {
-        match &self.redis_credentials_dir {
+        let endpoint = match &self.redis_credentials_dir {
             None => complaints.check("REDIS_URL", Endpoint::new(&self.redis_url, None)),
             Some(folder) => {
                 complaints.check("REDIS_CREDENTIALS_DIR", read_secret(&folder.join("username")))?;
@@ -242,7 +245,8 @@ impl Arguments {
                 // Read again for each connection: the operator changes the password now and then.
                 complaints.check("REDIS_URL", Endpoint::with_credentials_in(&self.redis_url, folder.clone()))
             }
-        }
+        }?;
+        complaints.check("REDIS_CA", endpoint.trusting(&self.redis_ca))
     }
 
     fn linking(&self, complaints: &mut Complaints) -> Option<Linking> {
@@ -291,6 +295,7 @@ mod tests {
             "--company-id=-",
             "--pod-uid=",
             "--redis-url=nonsense",
+            "--redis-ca=/etc/redis/ca.pem",
             "--page-dir=/nowhere",
             "--browser=/nowhere",
             "--browser-args=--single-process",

@@ -66,10 +66,11 @@ for (const [ack, status] of [[2, 'delivered'], [3, 'read']]) {
   say(`message-status: ${status}`);
 }
 
+const pages = await phone.pages();
 await kubectl('delete', 'pod', 'sales', '--namespace', sales.namespace, '--force', '--grace-period=0');
 const killed = Date.now();
 say('the pod is killed');
-await eventually('its page is gone', 60, () => phone.pages(), (pages) => pages.length === 0);
+await phone.isGone(pages);
 await phone.receive(ANA, 'And on Sundays?', { pushName: 'Ana' });
 say('Ana writes while nobody is there');
 await hearsMessage('And on Sundays?');

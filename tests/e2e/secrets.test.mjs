@@ -76,8 +76,9 @@ before(async () => {
     text: await kubectl('logs', '--namespace', connection.namespace, connection.name, '--container', 'session'),
   });
   // A session that ends and comes back logs the most.
+  const pages = await phone.pages();
   await kubectl('delete', 'pod', connection.name, '--namespace', connection.namespace, '--wait=false');
-  await eventually('its page is gone', 60, () => phone.pages(), (pages) => pages.length === 0);
+  await phone.isGone(pages);
   await eventually('and back', 90, () => phone.pages(), (pages) => pages.length === 1);
   await connection.isReady();
 });

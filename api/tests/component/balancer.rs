@@ -7,13 +7,16 @@ use std::time::Duration;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::interval;
+use tokio::time::{interval, timeout};
 
 use crate::replica::Replica;
 
 /// How often readiness is looked at: the kubelet's own period is 10 s at most and the drain longer than that, here both
 /// are a hundredth.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Longest wait for an answer.
+const PROBE: Duration = Duration::from_millis(500);
 
 type Replicas = Arc<Mutex<Vec<Arc<Replica>>>>;
 
@@ -43,7 +46,8 @@ impl Balancer {
                     let replicas = behind.lock().unwrap().clone();
                     let mut now = Vec::new();
                     for replica in replicas {
-                        if replica.readiness().await.is_ok() {
+                        // As probes do, it waits for none of them for long.
+                        if timeout(PROBE, replica.readiness()).await.is_ok_and(|ready| ready.is_ok()) {
                             now.push(replica.base.strip_prefix("http://").unwrap().to_owned());
                         }
                     }

@@ -257,7 +257,14 @@ async fn what_does_not_belong_into_a_stream_is_put_aside_with_its_reason() {
         assert!(error.contains(reason), "{error} instead of {reason}");
         assert!((1..=64 * 1024).contains(length), "{length} characters are kept");
     }
-    assert!((replica.metric("whatsapp_api_dead_letters_total").await - 6.0).abs() < 0.1);
+    // Counted once they are stored.
+    harness::eventually(crate::world::SOON, "all to be counted", async || {
+        match replica.metric("whatsapp_api_dead_letters_total").await {
+            counted if (counted - 6.0).abs() < 0.1 => Ok(()),
+            counted => Err(counted),
+        }
+    })
+    .await;
 }
 
 /// What would be lost: the answer to "why was our account offline last night?".

@@ -78,10 +78,13 @@ impl Socket {
 
     /// Waits until the server ends the socket.
     pub async fn ended(&mut self) {
-        while let Ok(packet) = self.packet().await {
-            // 41 ends the namespace, 1 the transport.
-            if packet == "41" || packet == "1" {
-                return;
+        loop {
+            match self.packet().await {
+                // 41 ends the namespace, 1 the transport.
+                Ok(packet) if packet == "41" || packet == "1" => return,
+                Ok(_) => {}
+                Err(end) if end.starts_with("closed") => return,
+                Err(end) => panic!("{end}: the socket goes on"),
             }
         }
     }

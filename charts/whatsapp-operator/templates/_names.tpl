@@ -28,6 +28,10 @@ redis://{{ .Release.Name }}-redis.{{ .Release.Namespace }}.svc.{{ .Values.cluste
 {{- end }}
 {{- end }}
 
+{{- define "wao.redisCa" -}}
+{{ .Values.redis.enabled | ternary "" .Values.externalRedis.ca }}
+{{- end }}
+
 {{- /* The operator makes users and so must be the administrator; the API only reads and writes what sessions do. */}}
 {{- define "wao.redisUser" -}}
 {{ .Values.redis.enabled | ternary "default" .Values.externalRedis.username }}

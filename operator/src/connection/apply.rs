@@ -17,7 +17,7 @@ use super::build::secret::Passwords;
 use super::build::{self, names};
 use super::error::Error;
 use super::ownership::{Ownership, ownership};
-use super::plan::{Action, Child, DeleteReason, Plan};
+use super::plan::{Action, Child, Claim, DeleteReason, Plan, is_bare};
 use super::validate::ValidConnection;
 use crate::context::Context;
 use crate::{events, metrics};
@@ -37,9 +37,9 @@ pub async fn apply(connection: &ValidConnection, plan: &Plan, context: &Context)
                 allow(connection, &passwords, context).await?;
             }
             Action::GrowClaim(size) => grow(connection, size, context).await?,
-            Action::Adopt(Child::Pod) => adopt::<Pod>(connection, &connection.name, context).await?,
-            Action::Adopt(Child::Claim) => {
-                adopt::<PersistentVolumeClaim>(connection, &names::claim(&connection.name), context).await?;
+            Action::PutBack(Child::Pod) => put_back::<Pod>(connection, &connection.name, context).await?,
+            Action::PutBack(Child::Claim) => {
+                put_back::<PersistentVolumeClaim>(connection, &names::claim(&connection.name), context).await?;
             }
             Action::DeletePod { uid, why } => {
                 // The next pod could not be made: this one had better stay.
@@ -60,18 +60,23 @@ pub async fn apply(connection: &ValidConnection, plan: &Plan, context: &Context)
 
 /// Secret and claim side by side, then pod and Redis user side by side: whoever waits for a QR code waits for all four. The
 /// pod needs longer to start than Redis to answer; should Redis be away, the next pass makes up for it.
-async fn start(connection: &ValidConnection, claim: bool, context: &Context) -> Result<(), Error> {
+async fn start(connection: &ValidConnection, claim: Claim, context: &Context) -> Result<(), Error> {
     proxy_secret(connection, context).await?;
-    let claim = async {
-        if claim {
-            let claim = build::claim::claim(connection);
-            let (made, _) = create(connection, claim, "create volume claim", context).await?;
-            context.memory.claims.keep(connection.id, Arc::new(made));
+    let making = async {
+        if claim == Claim::There {
+            return Ok(());
         }
+        let (made, new) = create(connection, build::claim::claim(connection), "create volume claim", context).await?;
+        if new && claim == Claim::Again {
+            let name = names::claim(&connection.name);
+            events::put_back::<PersistentVolumeClaim>(connection, &name, ", which is empty", context).await;
+        }
+        context.memory.claims.keep(connection.id, Arc::new(made));
         Ok::<(), Error>(())
     };
     let _turn = context.turns.of(&connection.id).await;
-    let (passwords, ()) = tokio::try_join!(secret(connection, context), claim)?;
+    // Both are made at once, for the first pod; later one without the other is somebody's doing.
+    let (passwords, ()) = tokio::try_join!(secret(connection, claim == Claim::New, context), making)?;
     context.memory.attempts.another(connection.id, runtime::ambient::now(), runtime::ambient::random_fraction());
     // Until the user is there: should this be cut short in between, the pod would never get in.
     context.without_access.insert(connection.id);
@@ -129,7 +134,7 @@ async fn create<K: Object>(
             match ownership(&there, &connection.id) {
                 Ownership::Ours => Ok((there, false)),
                 Ownership::Orphaned => {
-                    adopt::<K>(connection, &object.name_any(), context).await?;
+                    put_back::<K>(connection, &object.name_any(), context).await?;
                     Ok((there, false))
                 }
                 Ownership::Earlier => Err(Error::Leftover(name())),
@@ -144,40 +149,48 @@ fn already_exists(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.is_already_exists())
 }
 
-/// Puts the owner reference back. Fails when the object changes at the same time; then it is looked at again.
-async fn adopt<K: Object>(connection: &ValidConnection, name: &str, context: &Context) -> Result<(), Error> {
+/// Puts owner reference and labels back. Fails when the object changes at the same time; then it is looked at again.
+async fn put_back<K: Object>(connection: &ValidConnection, name: &str, context: &Context) -> Result<(), Error> {
     let api: Api<K> = Api::namespaced(context.client.clone(), &connection.namespace);
-    let there = call("look at what lost its owner", api.get(name)).await?;
-    if ownership(&there, &connection.id) != Ownership::Orphaned {
+    let there = call("look at what lost its owner or its labels", api.get(name)).await?;
+    if !is_bare(&there, connection) {
         return Ok(());
     }
+    let orphaned = ownership(&there, &connection.id) == Ownership::Orphaned;
+    let owners = if orphaned { vec![connection.owner.clone()] } else { there.owner_references().to_vec() };
     let patch = Patch::Merge(json!({"metadata": {
-        "uid": there.uid(), "resourceVersion": there.resource_version(), "ownerReferences": [connection.owner],
+        "uid": there.uid(), "resourceVersion": there.resource_version(),
+        "ownerReferences": owners, "labels": build::labels(connection),
     }}));
-    call("put owner reference back", api.patch(name, &PatchParams::default(), &patch)).await?;
-    events::put_back(connection, &format!("{} {name}: its owner reference", K::kind(&())), context).await;
+    call("put owner reference and labels back", api.patch(name, &PatchParams::default(), &patch)).await?;
+    let lost = if orphaned { ": its owner reference" } else { ": its labels" };
+    events::put_back::<K>(connection, name, lost, context).await;
     Ok(())
 }
 
 /// The passwords in the Secret, which is made when it is not there. They are the truth: the user in Redis is set to
 /// whatever stands in it. The other way round a crash in between would leave a user with a password that nobody knows.
-async fn secret(connection: &ValidConnection, context: &Context) -> Result<Passwords, Error> {
-    let (there, _) = create(connection, fresh_secret(connection), "create secret", context).await?;
-    whole(connection, there, context).await
+/// That there was none is no news for the `first` pod; where Redis has a user already it was somebody's doing.
+async fn secret(connection: &ValidConnection, first: bool, context: &Context) -> Result<Passwords, Error> {
+    let (there, new) = create(connection, fresh_secret(connection), "create secret", context).await?;
+    if !new {
+        return whole(connection, there, context).await;
+    }
+    let name = there.name_any();
+    let passwords = build::secret::passwords(&there).ok_or_else(|| Error::EmptySecret(name.clone()))?;
+    if !first && strange(connection, &passwords, context).await {
+        events::put_back::<Secret>(connection, &name, "", context).await;
+    }
+    Ok(passwords)
 }
 
-/// The same for a pod that runs: that its Secret is there is the rule, and that it is not was somebody's doing.
+/// The same for a pod that runs, with one request where all is well.
 async fn secret_in_use(connection: &ValidConnection, context: &Context) -> Result<Passwords, Error> {
     let (api, name) =
         (Api::<Secret>::namespaced(context.client.clone(), &connection.namespace), names::secret(&connection.name));
     match call("look at secret", api.get_opt(&name)).await? {
         Some(there) if ownership(&there, &connection.id) == Ownership::Ours => whole(connection, there, context).await,
-        Some(_) => secret(connection, context).await,
-        None => {
-            let passwords = secret(connection, context).await?;
-            events::put_back(connection, &format!("Secret {name}"), context).await;
-            Ok(passwords)
-        }
+        Some(_) | None => secret(connection, false, context).await,
     }
 }
 
@@ -185,10 +198,12 @@ fn fresh_secret(connection: &ValidConnection) -> Secret {
     build::secret::secret(connection, &Credentials::of_session(connection.id, build::secret::new_password()))
 }
 
-/// The passwords in a Secret of ours; should somebody have spoilt it, it gets others.
+/// The passwords in a Secret of ours; should somebody have spoilt or changed it, it gets others.
 async fn whole(connection: &ValidConnection, there: Secret, context: &Context) -> Result<Passwords, Error> {
     let named = build::secret::username(&there) == Some(Names(connection.id).user());
-    if let Some(passwords) = build::secret::passwords(&there).filter(|_| named) {
+    if let Some(passwords) = build::secret::passwords(&there).filter(|_| named)
+        && !strange(connection, &passwords, context).await
+    {
         return Ok(passwords);
     }
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &connection.namespace);
@@ -200,8 +215,16 @@ async fn whole(connection: &ValidConnection, there: Secret, context: &Context) -
     }));
     let name = names::secret(&connection.name);
     let put = call("put secret back", api.patch(&name, &PatchParams::default(), &patch)).await?;
-    events::put_back(connection, &format!("what Secret {name} holds"), context).await;
+    events::put_back::<Secret>(connection, &name, ": what it holds", context).await;
     build::secret::passwords(&put).ok_or(Error::EmptySecret(name))
+}
+
+/// Whether Redis has a user for the session that none of these passwords lets in. Whatever this process writes to a
+/// Secret, Redis has before or knows the one before that. A Redis that does not answer, or lost its users, says nothing.
+async fn strange(connection: &ValidConnection, passwords: &Passwords, context: &Context) -> bool {
+    let mut relay = context.relay.clone();
+    let answer = tokio::time::timeout(CALL, relay.admits(connection.id, &passwords.valid())).await;
+    matches!(answer, Ok(Ok(Some(false))))
 }
 
 async fn allow(connection: &ValidConnection, passwords: &Passwords, context: &Context) -> Result<(), Error> {

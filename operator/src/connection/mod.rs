@@ -53,6 +53,7 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
         }
         seen => seen?,
     };
+    observe::unlabelled(connection, before.as_ref(), &mut seen, context).await?;
     seen.lease = observe::lease(connection, &seen, context).await;
     let valid = validate::validate(connection, &seen);
     let tried =
@@ -85,8 +86,10 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
     let next = status::next(connection, before.as_ref(), &hindrance, &seen, now);
     let wait = report::report(connection, id, before.as_ref(), next, context).await?;
     applied?;
-    let soonest =
-        [wait, plan.again_after, memory.pods.believed(&id), memory.claims.believed(&id)].into_iter().flatten().min();
+    let soonest = [wait, plan.again_after, memory.pods.believed(&id), memory.claims.believed(&id), seen.check_after]
+        .into_iter()
+        .flatten()
+        .min();
     Ok(soonest.map_or_else(Action::await_change, Action::requeue))
 }
 

@@ -44,6 +44,10 @@ pub struct Observed {
     pub session: Option<SessionStatus>,
     /// Whether Redis was seen without the session's user, or its Secret has not been looked at for long.
     pub access_doubtful: bool,
+    /// When it is looked at next, where nothing else wakes us for that.
+    pub check_after: Option<Duration>,
+    /// Whether there was a volume before, of which nobody has said that it is given up.
+    pub had_volume: bool,
     /// Since when the pod has been seen on its way out.
     pub ending: Option<Ending>,
     /// Whether that pod's session still holds its lease. Only looked for when it matters.
@@ -82,6 +86,9 @@ pub fn caches(
     // Either may be behind our own last write.
     let claim = context.memory.claims.newest(nothing.id, claim);
     let pod = context.memory.pods.newest(nothing.id, pod);
+    let own = pod.as_deref().filter(|pod| belongs_to(*pod, &nothing.id));
+    let shut_out = own.is_some_and(super::status::pod::is_unready_again);
+    let check_after = context.memory.checks.wait(nothing.id, shut_out, runtime::ambient::random_fraction());
     Ok(Observed {
         ending: context
             .memory
@@ -93,8 +100,9 @@ pub fn caches(
         linked: before.is_some_and(|before| before.account.is_some()),
         claim,
         company: Some(company.id),
-        access_doubtful: context.without_access.contains(&nothing.id)
-            || context.memory.checks.due(nothing.id, runtime::ambient::random_fraction()),
+        access_doubtful: context.without_access.contains(&nothing.id) || check_after.is_zero(),
+        check_after: Some(check_after).filter(|_| shut_out && !check_after.is_zero()),
+        had_volume: before.and_then(|before| before.volume.as_ref()).is_some_and(|known| !given_up(connection, known)),
         ..nothing
     })
 }
@@ -112,6 +120,8 @@ impl Observed {
             storage_class: StorageClass::Unknown,
             session: None,
             access_doubtful: false,
+            check_after: None,
+            had_volume: false,
             ending: None,
             lease: Lease::Unknown,
         }
@@ -181,9 +191,36 @@ pub(super) fn lost_volume(
 ) -> Option<Volume> {
     let before = before?;
     let known = before.volume.as_ref().filter(|_| before.account.is_some())?;
-    let given_up = connection.annotations().get(crds::GIVE_UP_VOLUME) == Some(&known.uid);
     let there = claim.is_some_and(|claim| belongs_to(claim, &id));
-    (!there && !given_up).then(|| known.clone())
+    (!there && !given_up(connection, known)).then(|| known.clone())
+}
+
+fn given_up(connection: &WhatsAppConnection, known: &Volume) -> bool {
+    connection.annotations().get(crds::GIVE_UP_VOLUME) == Some(&known.uid)
+}
+
+/// What the caches do not hold though it was there when the status was written. They hold what has our labels: somebody may
+/// have taken those off, and the API server has the last word before a volume is called lost or another pod is made.
+pub async fn unlabelled(
+    connection: &WhatsAppConnection,
+    before: Option<&WhatsAppConnectionStatus>,
+    seen: &mut Observed,
+    context: &Context,
+) -> Result<(), Error> {
+    let (Some(before), Some(_)) = (before, &seen.company) else { return Ok(()) };
+    let (namespace, name) = (connection.namespace().unwrap_or_default(), connection.name_any());
+    if seen.pod.is_none() && before.pod.is_some() {
+        let api: Api<Pod> = Api::namespaced(context.client.clone(), &namespace);
+        let pod = super::apply::call("look at the pod", api.get_opt(&name)).await?;
+        seen.pod = pod.filter(|pod| belongs_to(pod, &seen.id)).map(Arc::new);
+    }
+    if seen.claim.is_none() && before.volume.is_some() {
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), &namespace);
+        let claim = super::apply::call("look at the volume claim", api.get_opt(&names::claim(&name))).await?;
+        seen.claim = claim.filter(|claim| belongs_to(claim, &seen.id)).map(Arc::new);
+        seen.lost_volume = lost_volume(connection, Some(before), seen.claim.as_deref(), seen.id);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

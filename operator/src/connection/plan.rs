@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::{Resource, ResourceExt};
 
+use super::build;
 use super::build::drift::{self, Part};
 use super::fencing::{Fencing, fencing};
 use super::observe::Observed;
@@ -21,15 +22,15 @@ use crate::backoff::Attempts;
 pub enum Action {
     /// Secret and, where there is none, volume claim; then the pod, which needs both, and the Redis user.
     Start {
-        /// Whether the claim has to be made.
-        claim: bool,
+        /// Of the claim.
+        claim: Claim,
     },
     /// The Redis user, as the Secret says.
     Access,
     /// A larger volume, as a quantity.
     GrowClaim(String),
-    /// The owner reference that somebody took off.
-    Adopt(Child),
+    /// The owner reference or the labels that somebody took off.
+    PutBack(Child),
     /// Exactly this pod, by UID: another of the same name may stand there when the call arrives.
     DeletePod {
         /// Its UID.
@@ -42,6 +43,17 @@ pub enum Action {
         /// Its UID.
         uid: String,
     },
+}
+
+/// What a pod's start finds of its volume claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It is there.
+    There,
+    /// It has to be made, for the first time or because somebody said so.
+    New,
+    /// Somebody deleted it. No phone was linked, so that an empty one takes its place.
+    Again,
 }
 
 /// An object of a connection that is watched.
@@ -148,7 +160,7 @@ fn withhold(plan: Plan, tried: &Tried, now: Timestamp) -> Plan {
                 tried.refusals.wait_at(now)
             }
             Action::GrowClaim(_) => tried.growths.wait_at(now),
-            Action::Adopt(_) | Action::DeletePod { .. } | Action::ForceDeletePod { .. } => None,
+            Action::PutBack(_) | Action::DeletePod { .. } | Action::ForceDeletePod { .. } => None,
         };
         again_after = again_after.into_iter().chain(wait).min();
         wait.is_none()
@@ -166,7 +178,12 @@ fn start(connection: &ValidConnection, seen: &Observed, tried: &Tried, now: Time
         return Plan::later(wait);
     }
     // Upkeep last: a volume that cannot grow must not keep the account offline.
-    Plan::of(std::iter::once(Action::Start { claim: claim.is_none() }).chain(upkeep(connection, seen)))
+    let claim = match claim {
+        Some(_) => Claim::There,
+        None if seen.had_volume => Claim::Again,
+        None => Claim::New,
+    };
+    Plan::of(std::iter::once(Action::Start { claim }).chain(upkeep(connection, seen)))
 }
 
 /// Whether an object of the needed name is on its way out: it is being deleted, or its connection is gone.
@@ -192,10 +209,19 @@ fn volume_at_risk(seen: &Observed) -> bool {
 
 /// What is put right without a restart.
 fn upkeep(connection: &ValidConnection, seen: &Observed) -> impl Iterator<Item = Action> {
-    let orphaned = |is: bool, child| is.then_some(Action::Adopt(child));
-    let pod = seen.pod.as_deref().is_some_and(|pod| ownership(pod, &seen.id) == Ownership::Orphaned);
-    let claim = seen.claim.as_deref().is_some_and(|claim| ownership(claim, &seen.id) == Ownership::Orphaned);
-    [orphaned(pod, Child::Pod), orphaned(claim, Child::Claim), growth(connection, seen)].into_iter().flatten()
+    let bare = |is: bool, child| is.then_some(Action::PutBack(child));
+    let pod = seen.pod.as_deref().is_some_and(|pod| is_bare(pod, connection));
+    let claim = seen.claim.as_deref().is_some_and(|claim| is_bare(claim, connection));
+    [bare(pod, Child::Pod), bare(claim, Child::Claim), growth(connection, seen)].into_iter().flatten()
+}
+
+/// Whether an object of ours lacks what makes it ours to Kubernetes and to our watches.
+pub(super) fn is_bare<K: Resource>(object: &K, connection: &ValidConnection) -> bool {
+    match ownership(object, &connection.id) {
+        Ownership::Orphaned => true,
+        Ownership::Ours => !build::has_labels(object, connection),
+        Ownership::Earlier | Ownership::Foreign => false,
+    }
 }
 
 /// The larger volume, when one is asked for. Volumes never shrink.

@@ -122,17 +122,22 @@ impl Stage {
         self.kubelet(name, status).await;
     }
 
-    /// The session as its pod's Redis user, with the credentials out of the Secret.
+    /// The session as its pod's Redis user, with the credentials out of the Secret; pod and user are made side by side. An
+    /// earlier pod that ended without a word holds the lease for 15 s.
     pub async fn session(&self, id: ConnectionId, name: &str, pod_uid: &str) -> SessionRelay {
-        let secret: Secret = self.api().get(&format!("{name}-relay")).await.expect("is there");
-        let text =
-            |key: &str| String::from_utf8(secret.data.as_ref().expect("has data")[key].0.clone()).expect("is text");
-        let credentials = Credentials::new(text("username"), text("password"));
-        let mut redis = self.endpoint(Some(&credentials)).connect().expect("lazy");
-        match Lease::acquire(&mut redis, id, pod_uid).await.expect("the user may") {
-            Acquired::Held(lease) => SessionRelay::new(redis, id, &lease),
-            Acquired::HeldByOther(_) => panic!("nobody else is there"),
-        }
+        eventually(SOON * 2, "the session to be let in", async || {
+            let secret: Secret = self.api().get(&format!("{name}-relay")).await.map_err(|error| error.to_string())?;
+            let data = secret.data.unwrap_or_default();
+            let text = |key: &str| data.get(key).and_then(|bytes| String::from_utf8(bytes.0.clone()).ok());
+            let (user, password) = text("username").zip(text("password")).ok_or("the Secret is not whole")?;
+            let credentials = Credentials::new(user, password);
+            let mut redis = self.endpoint(Some(&credentials)).connect().expect("lazy");
+            match Lease::acquire(&mut redis, id, pod_uid).await.map_err(|error| error.to_string())? {
+                Acquired::Held(lease) => Ok(SessionRelay::new(redis, id, &lease)),
+                Acquired::HeldByOther(left) => Err(format!("held by another for {left:?}")),
+            }
+        })
+        .await
     }
 
     pub async fn condition(&self, name: &str, kind: &str, status: &str, reason: &str) {
@@ -194,7 +199,7 @@ pub fn settings(redis: &str) -> Settings {
             browser_args: String::new(),
             requests: crds::Compute::default(),
             limits: crds::Compute::default(),
-            redis_url: redis.to_owned(),
+            redis: operator::settings::SessionRedis { url: redis.to_owned(), authorities: String::new() },
             log_format: "json".to_owned(),
             collector: None,
         },
@@ -213,5 +218,6 @@ pub fn settings(redis: &str) -> Settings {
         rotation: operator::rotation::Rotation::every(None),
         watch: operator::watch::Bounds::default(),
         fencing_margin: Duration::from_secs(2),
+        checking: operator::memory::Checking { when_shut_out: Duration::from_secs(3), ..Default::default() },
     }
 }

@@ -52,9 +52,9 @@ pub struct RedisArguments {
     /// File that holds that user's password; unset means what the URL says.
     #[arg(long = "redis-password-file", env = "REDIS_PASSWORD_FILE")]
     password_file: Option<PathBuf>,
-    /// File with the authorities (PEM) that may have signed the certificate of a `rediss://`; unset means public ones.
-    #[arg(long = "redis-ca-file", env = "REDIS_CA_FILE")]
-    ca_file: Option<PathBuf>,
+    /// The authorities (PEM) that may have signed the certificate of a `rediss://`; empty means public ones.
+    #[arg(long = "redis-ca", env = "REDIS_CA", default_value = "", hide_env_values = true)]
+    authorities: String,
 }
 
 /// Where Redis is, with what was read from files.
@@ -63,8 +63,8 @@ pub struct RedisSettings {
     pub url: String,
     /// User and password, where a file holds one.
     pub login: Option<(String, String)>,
-    /// Authorities in PEM, where a file holds them.
-    pub authorities: Option<String>,
+    /// Authorities in PEM; empty means public ones.
+    pub authorities: String,
 }
 
 impl RedisArguments {
@@ -77,10 +77,6 @@ impl RedisArguments {
                 password.map(|password| Some((self.username.clone(), password)))
             }
         };
-        let authorities = match &self.ca_file {
-            None => Some(None),
-            Some(file) => complaints.check("REDIS_CA_FILE", read_secret(file)).map(Some),
-        };
-        Some(RedisSettings { url: self.url.clone(), login: login?, authorities: authorities? })
+        Some(RedisSettings { url: self.url.clone(), login: login?, authorities: self.authorities.clone() })
     }
 }

@@ -64,8 +64,8 @@ async fn a_pod_that_cannot_renew_its_lease_ends_before_another_may_take_it() {
     let cut_off = tokio::time::Instant::now();
     world.redis.stop().await;
     assert_eq!(pod.exit().await, Exit::Fenced);
-    // The lease lives for 15 s from its last renewal, which was before.
-    let most = Lease::GIVE_UP_AFTER + Duration::from_secs(2);
+    // The lease lives for 15 s from its last renewal, which was before; the browser alone takes 1.5 s to be ended.
+    let most = Lease::GIVE_UP_AFTER + Duration::from_secs(3);
     assert!(cut_off.elapsed() < most, "{:?}", cut_off.elapsed());
     world.no_browser_is_left().await;
 }

@@ -43,11 +43,12 @@ async fn after_a_long_absence_of_redis_everything_is_told_once_and_in_order() {
         assert!(pod.get("/live").await.is_none_or(|(status, _)| status == 200));
     }
     assert!(unready, "nobody could have seen that the pod relays nothing");
-    assert!(since.elapsed() < Lease::GIVE_UP_AFTER + Duration::from_secs(3), "{:?}", since.elapsed());
+    // To the end, and one turn of this loop, whose questions may wait for a pod that closes its browser.
+    assert!(since.elapsed() < Lease::GIVE_UP_AFTER + Duration::from_secs(7), "{:?}", since.elapsed());
     assert_eq!(pod.exit().await.code(), FENCED);
     world.no_browser_is_left().await;
     let outbox = std::fs::read_to_string(world.volume().join("outbox")).expect("an outbox");
-    assert!(outbox.lines().filter(|line| line.contains("away ")).count() > 20, "{outbox}");
+    assert!(outbox.lines().filter(|line| line.contains("away ")).count() > 10, "{outbox}");
 
     // The kubelet starts the container again. It lives, is not ready, and starts no browser.
     let pod = world.process("pod-1").await;

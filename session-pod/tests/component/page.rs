@@ -75,7 +75,13 @@ async fn a_page_that_takes_no_script_is_called_outdated_left_alone_and_works_whe
     assert!(status.engine.browser.is_some(), "{:?}", status.engine);
 
     // Into this document it is tried now, after 5 to 10 s, and after another 10 to 20; every 5 s would be seven times.
-    let (browsers, before) = (world.browsers(), world.states().await);
+    let browsers = world.browsers();
+    // Told beside the status.
+    let before = eventually(Duration::from_secs(10), "the state to be told", async || match world.states().await {
+        told if told.last() == Some(&SessionState::Outdated) => Ok(told),
+        told => Err(format!("{told:?}")),
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(30)).await;
     let tries = world.tries_refused().await;
     assert!((2..=4).contains(&tries), "tried {tries} times");

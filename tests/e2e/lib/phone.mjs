@@ -1,5 +1,7 @@
 // A phone, played through the simulator's control API.
 
+import { eventually } from './eventually.mjs';
+
 const LONGEST_MS = 10_000;
 
 export class Phone {
@@ -48,5 +50,11 @@ export class Phone {
   async pages() {
     const pages = await this.call('GET', '/pages');
     return pages.filter((page) => page.phone === this.number);
+  }
+
+  /** Waits until none of these pages is there any more. Another may be before anybody looks. */
+  async isGone(before) {
+    const ids = before.map(({ id }) => id);
+    await eventually('its page is gone', 60, () => this.pages(), (now) => now.every(({ id }) => !ids.includes(id)));
   }
 }

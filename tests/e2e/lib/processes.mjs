@@ -22,8 +22,9 @@ true`;
 export async function processes(node, containers) {
   const text = await node.exec(LOOK, ...containers);
   const decoded = (field) => Buffer.from(field.slice(0, -1), 'base64').toString().replaceAll('\0', '\n');
-  return text.trim().split('\n').filter(Boolean).map((line) => {
-    const [container, pid, user, capabilities, noNewPrivileges, seccomp, root, wrote, args, environment] = line.split(' ');
+  // One that ended while it was looked at leaves fields empty.
+  return text.trim().split('\n').map((line) => line.split(' ')).filter((fields) => fields.every(Boolean)).map((fields) => {
+    const [container, pid, user, capabilities, noNewPrivileges, seccomp, root, wrote, args, environment] = fields;
     return {
       container,
       pid,

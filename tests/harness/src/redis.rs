@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -17,6 +18,9 @@ use crate::{
     ports,
     server::{Recipe, Server},
 };
+
+/// Of its block of ports, the one for TLS.
+const TLS: u16 = 1;
 
 const PING: Duration = Duration::from_secs(1);
 
@@ -39,6 +43,26 @@ impl Redis {
         let mut redis = Self { server: None, directory, port };
         redis.resume().await;
         redis
+    }
+
+    /// One that speaks TLS as well, under [`Redis::tls_url`]. Gives the authority (PEM) that has signed its certificate.
+    ///
+    /// # Panics
+    /// When it does not start; `redis-server` must have been built with TLS.
+    #[expect(clippy::expect_used, reason = "a test without its server has failed")]
+    pub async fn start_with_tls() -> (Self, String) {
+        let port = ports::free_block();
+        let directory = configure(port).expect("a directory with redis.conf");
+        let authority = configure_tls(&directory, port + TLS).expect("a certificate");
+        let mut redis = Self { server: None, directory, port };
+        redis.resume().await;
+        (redis, authority)
+    }
+
+    /// The address for TLS, of one that speaks it.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        format!("rediss://127.0.0.1:{}/", self.port + TLS)
     }
 
     /// The address as the default user, who may do everything and needs no password. It never changes.
@@ -120,6 +144,27 @@ fn configure(port: u16) -> io::Result<PathBuf> {
         ),
     )?;
     Ok(directory)
+}
+
+/// A certificate by an authority that is made for it and forgotten, as a company's own would be.
+fn configure_tls(directory: &Path, port: u16) -> Result<String, Box<dyn std::error::Error>> {
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let signer = KeyPair::generate()?;
+    let certificate = authority.self_signed(&signer)?.pem();
+    let key = KeyPair::generate()?;
+    let server = CertificateParams::new(vec![Ipv4Addr::LOCALHOST.to_string()])?;
+    let server = server.signed_by(&key, &Issuer::new(authority, signer))?;
+    let file = |name: &str| directory.join(name);
+    fs::write(file("tls.crt"), server.pem())?;
+    fs::write(file("tls.key"), key.serialize_pem())?;
+    let own = directory.display();
+    let plain = fs::read_to_string(file("redis.conf"))?;
+    let settings = format!(
+        "{plain}tls-port {port}\ntls-cert-file {own}/tls.crt\ntls-key-file {own}/tls.key\ntls-auth-clients no\n"
+    );
+    fs::write(file("redis.conf"), settings)?;
+    Ok(certificate)
 }
 
 /// Spoken by hand: a client library here would be one more for every crate that tests with this.

@@ -195,7 +195,10 @@ mod tests {
             browser_args: "--other".to_owned(),
             requests: crds::Compute::default(),
             limits: crds::Compute::default(),
-            redis_url: "redis://elsewhere:6379/".to_owned(),
+            redis: crate::settings::SessionRedis {
+                url: "redis://elsewhere:6379/".to_owned(),
+                authorities: "another".to_owned(),
+            },
             log_format: "text".to_owned(),
             collector: "http://collector:4318".parse().ok(),
         };

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use kube::{Resource, ResourceExt};
 use sha2::{Digest, Sha256};
 
 use super::validate::ValidConnection;
@@ -38,7 +39,13 @@ fn metadata(connection: &ValidConnection, name: String) -> ObjectMeta {
     }
 }
 
-fn labels(connection: &ValidConnection) -> BTreeMap<String, String> {
+/// Whether an object has all the labels that ours have.
+pub fn has_labels<K: Resource>(object: &K, connection: &ValidConnection) -> bool {
+    labels(connection).iter().all(|(key, value)| object.labels().get(key) == Some(value))
+}
+
+/// The labels of every object of a connection.
+pub fn labels(connection: &ValidConnection) -> BTreeMap<String, String> {
     [
         SESSION,
         MANAGED_BY,

@@ -149,13 +149,16 @@ fn environment(connection: &ValidConnection, defaults: &SessionDefaults) -> Vec<
         field("POD_UID", "metadata.uid"),
         value("CONNECTION_ID", &connection.id.to_string()),
         value("COMPANY_ID", connection.company.as_str()),
-        value("REDIS_URL", &defaults.redis_url),
+        value("REDIS_URL", &defaults.redis.url),
         value("REDIS_CREDENTIALS_DIR", CREDENTIALS.0),
         value("PROFILE_DIR", DATA.0),
         value("LINK_METHOD", method),
         value("BROWSER_ARGS", &defaults.browser_args),
         value("LOG_FORMAT", &defaults.log_format),
     ];
+    if !defaults.redis.authorities.is_empty() {
+        environment.push(value("REDIS_CA", &defaults.redis.authorities));
+    }
     if let Some(collector) = &defaults.collector {
         environment.push(value("OTEL_EXPORTER_OTLP_ENDPOINT", collector.base()));
     }
@@ -172,6 +175,7 @@ fn environment(connection: &ValidConnection, defaults: &SessionDefaults) -> Vec<
 mod tests {
     use super::*;
     use crate::connection::plan::fixtures;
+    use crate::settings::SessionRedis;
 
     #[test]
     fn the_pod_holds_no_token_and_no_secret_in_its_environment() {
@@ -181,5 +185,15 @@ mod tests {
         let environment = spec.containers[0].env.clone().expect("has an environment");
         assert!(environment.iter().all(|variable| !variable.name.contains("PASSWORD")), "{environment:?}");
         assert!(spec.containers[0].args.is_none());
+    }
+
+    #[test]
+    fn who_may_have_signed_redis_certificate_is_told_only_where_that_is_no_public_authority() {
+        let told = |authorities: &str| {
+            let redis = SessionRedis { authorities: authorities.to_owned(), ..fixtures::defaults().redis };
+            let environment = environment(&fixtures::connection(), &SessionDefaults { redis, ..fixtures::defaults() });
+            environment.into_iter().find(|variable| variable.name == "REDIS_CA").and_then(|variable| variable.value)
+        };
+        assert_eq!((told(""), told("PEM").as_deref()), (None, Some("PEM")));
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn defaults() -> SessionDefaults {
         browser_args: "--no-sandbox".to_owned(),
         requests: amount("100m", "512Mi"),
         limits: amount("2", "1536Mi"),
-        redis_url: "redis://redis:6379/".to_owned(),
+        redis: crate::settings::SessionRedis { url: "redis://redis:6379/".to_owned(), authorities: String::new() },
         log_format: "json".to_owned(),
         collector: None,
     }

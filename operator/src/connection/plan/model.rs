@@ -312,7 +312,7 @@ impl Model {
             }
             Action::Start { claim } => {
                 call()?;
-                if *claim {
+                if *claim != Claim::There {
                     self.make_claim()?;
                 }
                 call()?;
@@ -332,13 +332,15 @@ impl Model {
                 let spec = self.objects.claim.as_mut()?.spec.as_mut()?;
                 spec.resources.as_mut()?.requests = Some(requests);
             }
-            Action::Adopt(child) => {
+            Action::PutBack(child) => {
                 call()?;
-                let owner = vec![self.valid().owner];
-                match child {
-                    Child::Pod => self.objects.pod.as_mut()?.metadata.owner_references = Some(owner),
-                    Child::Claim => self.objects.claim.as_mut()?.metadata.owner_references = Some(owner),
-                }
+                let connection = self.valid();
+                let metadata = match child {
+                    Child::Pod => &mut self.objects.pod.as_mut()?.metadata,
+                    Child::Claim => &mut self.objects.claim.as_mut()?.metadata,
+                };
+                metadata.owner_references = Some(vec![connection.owner.clone()]);
+                metadata.labels.get_or_insert_default().extend(crate::connection::build::labels(&connection));
             }
             Action::DeletePod { uid, .. } => {
                 call()?;

@@ -120,7 +120,7 @@ fn a_session_that_is_cut_off_from_kubernetes_only_is_never_doubled() {
 #[test]
 fn a_new_connection_gets_access_and_volume_then_pod() {
     let plan = Model::new().step(UNDISTURBED);
-    assert_eq!(plan.actions, [Action::Start { claim: true }]);
+    assert_eq!(plan.actions, [Action::Start { claim: Claim::New }]);
 }
 
 #[test]

@@ -69,6 +69,12 @@ pub(crate) fn is_ready(pod: &Pod) -> bool {
     pod.status.as_ref().and_then(|status| condition(status, "Ready")).is_some_and(|c| c.status == "True")
 }
 
+/// A container that was started again and is not ready: what its session needs may have changed meanwhile.
+pub(crate) fn is_unready_again(pod: &Pod) -> bool {
+    let again = pod.status.as_ref().and_then(container).is_some_and(|container| container.restart_count > 0);
+    again && !is_ready(pod)
+}
+
 /// The node controller has no word of its own for it in the pod: it turns Ready alone to False or Unknown, which no kubelet
 /// does while the container counts as ready; and what deletes the pod then names itself.
 pub(crate) fn node_lost(pod: &Pod) -> bool {

@@ -37,7 +37,8 @@ pub(super) fn connected(session: Option<&SessionStatus>, pod_ready: &Verdict, li
         return if pod_ready.holds { Verdict::bad(Reason::Unknown) } else { pod_ready.clone() };
     };
     match session.state {
-        SessionState::Connected => Verdict::good(),
+        // What is wrong all the same, such as a volume without room.
+        SessionState::Connected => Verdict { message: session.reason.clone().unwrap_or_default(), ..Verdict::good() },
         SessionState::Syncing => told(session, Reason::Syncing),
         SessionState::Reconnecting => told(session, Reason::Reconnecting),
         SessionState::Deaf => told(session, Reason::Deaf),
