@@ -179,11 +179,12 @@ impl RawSettings {
 
     fn redis(&self, complaints: &mut Complaints) -> Option<Endpoint> {
         let RedisSettings { url, login, authorities } = self.redis.read(complaints)?;
+        let authorities = complaints.check("REDIS_CA", authorities.parse());
         let credentials = login.map(|(user, password)| Credentials::new(user, password));
         let endpoint = Endpoint::new(&url, credentials.as_ref());
         let endpoint =
             complaints.check("REDIS_URL", endpoint.map_err(|_| "is no URL of a Redis, such as redis://host:6379/"))?;
-        complaints.check("REDIS_CA", endpoint.trusting(&authorities))
+        complaints.check("REDIS_CA", endpoint.trusting(authorities?))
     }
 
     fn tokens(&self, complaints: &mut Complaints) -> Option<TokenKeys> {

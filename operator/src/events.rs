@@ -127,16 +127,44 @@ pub async fn forced(connection: &ValidConnection, context: &Context) {
     publish(&about(connection), EventType::Warning, "ForceDeleted", "DeletePod", note, context).await;
 }
 
-/// Tells that an object, or what follows of it, was put back as it belongs.
+/// What somebody had changed or taken away.
+#[derive(Debug, Clone, Copy)]
+pub enum Taken {
+    /// The object.
+    Object,
+    /// The volume; the new one is empty.
+    Volume,
+    /// Its owner reference, and perhaps its labels.
+    Owner,
+    /// Its labels.
+    Labels,
+    /// What it holds.
+    Content,
+}
+
+impl Taken {
+    /// In one word, and as the end of a sentence that names the object.
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Object => ("PutObjectBack", ""),
+            Self::Volume => ("PutVolumeBack", ", which is empty"),
+            Self::Owner => ("PutOwnerBack", ": its owner reference"),
+            Self::Labels => ("PutLabelsBack", ": its labels"),
+            Self::Content => ("PutContentBack", ": what it holds"),
+        }
+    }
+}
+
+/// Tells that something was put back as it belongs.
 pub async fn put_back<K: Resource<DynamicType = ()>>(
     connection: &ValidConnection,
     name: &str,
-    what: &str,
+    taken: Taken,
     context: &Context,
 ) {
-    let kind = K::kind(&());
-    tracing::warn!(%kind, name, what, connection = %connection.id, company = %connection.company, "put back");
-    // Events about one thing that differ in their words alone are counted as one.
+    let (kind, (action, what)) = (K::kind(&()), taken.words());
+    tracing::warn!(%kind, name, ?taken, connection = %connection.id, company = %connection.company, "put back");
+    // Events that differ in their notes alone are counted as one: so the object and the action say it, too.
     let object = ObjectReference {
         api_version: Some(K::api_version(&()).into_owned()),
         kind: Some(kind.clone().into_owned()),
@@ -148,7 +176,7 @@ pub async fn put_back<K: Resource<DynamicType = ()>>(
         type_: EventType::Warning,
         reason: "PutBack".to_owned(),
         note: Some(format!("Put back: {kind} {name}{what}.")),
-        action: "PutBack".to_owned(),
+        action: action.to_owned(),
         secondary: Some(object),
     };
     send(&event, &about(connection), context).await;

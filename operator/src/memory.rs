@@ -35,6 +35,10 @@ pub struct Memory {
     pub endings: Endings,
     /// Looks at Secrets.
     pub checks: Checks,
+    /// Pods that are gone, as the API server said.
+    pub gone_pods: Gone,
+    /// Claims that are gone, as the API server said.
+    pub gone_claims: Gone,
 }
 
 impl Memory {
@@ -52,12 +56,15 @@ impl Memory {
             claims: Newest::default(),
             endings: Endings::default(),
             checks: Checks { checking, last: Mutex::default() },
+            gone_pods: Gone::default(),
+            gone_claims: Gone::default(),
         }
     }
 
     /// Forgets a connection that is gone.
     pub fn forget(&self, id: &ConnectionId) {
-        let Self { attempts, failures, refusals, growths, generations, reports, pods, claims, endings, checks } = self;
+        let Self { attempts, failures, refusals, growths, generations, reports, pods, claims, endings, checks, .. } =
+            self;
         for ledger in [attempts, failures, refusals, growths] {
             ledger.forget(id);
         }
@@ -67,6 +74,29 @@ impl Memory {
         claims.forget(id);
         endings.since(*id, None);
         checks.last.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.gone_pods.forget(id);
+        self.gone_claims.forget(id);
+    }
+}
+
+/// Objects that the API server was asked for in vain, so that it is asked once.
+#[derive(Debug, Default)]
+pub struct Gone(Mutex<HashMap<ConnectionId, String>>);
+
+impl Gone {
+    /// Whether this very one is known to be gone.
+    pub fn is(&self, id: ConnectionId, uid: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).is_some_and(|gone| gone == uid)
+    }
+
+    /// It is.
+    pub fn note(&self, id: ConnectionId, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, uid.to_owned());
+    }
+
+    /// Another one is there.
+    pub fn forget(&self, id: &ConnectionId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }
 

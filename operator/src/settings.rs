@@ -259,12 +259,13 @@ impl RawSettings {
 /// What session pods are told, and the endpoint for ourselves.
 fn redis(arguments: &RedisArguments, complaints: &mut Complaints) -> Option<(SessionRedis, Endpoint)> {
     let RedisSettings { url, login, authorities } = arguments.read(complaints)?;
+    complaints.require("REDIS_CA", authorities.len() <= LARGEST_AUTHORITIES, "must not be larger than 64 KiB");
+    let trusted = complaints.check("REDIS_CA", authorities.parse());
     // A URL with credentials would be copied into every session pod.
     complaints.require("REDIS_URL", !url.contains('@'), "must not hold credentials; use REDIS_PASSWORD_FILE");
     let credentials = login.map(|(user, password)| Credentials::new(user, password));
     let endpoint = complaints.check("REDIS_URL", Endpoint::new(&url, credentials.as_ref()))?;
-    complaints.require("REDIS_CA", authorities.len() <= LARGEST_AUTHORITIES, "must not be larger than 64 KiB");
-    let endpoint = complaints.check("REDIS_CA", endpoint.trusting(&authorities))?;
+    let endpoint = complaints.check("REDIS_CA", endpoint.trusting(trusted?))?;
     Some((SessionRedis { url, authorities }, endpoint))
 }
 

@@ -351,6 +351,30 @@ async fn a_volume_out_of_a_backup_is_taken_over_by_a_word_and_never_by_itself(st
     .await;
 }
 
+/// Waits until the operator has looked at the connection as it is.
+async fn seen(stage: &Stage, name: &str) {
+    eventually(SOON, "the edit to be seen", async || {
+        let connection: WhatsAppConnection = stage.api().get(name).await.map_err(|error| error.to_string())?;
+        let seen = connection.status.and_then(|status| status.observed_generation);
+        if seen == connection.metadata.generation { Ok(()) } else { Err(format!("{seen:?}")) }
+    })
+    .await;
+}
+
+/// How often anybody was told that there is no such object.
+fn questions(stage: &Stage, resource: &str, name: &str) -> usize {
+    let log = std::fs::read_to_string(stage.plane.audit_log()).expect("is there");
+    let asks = |line: &&str| {
+        let record: Value = serde_json::from_str(line).unwrap_or_default();
+        record["verb"] == "get"
+            && record["stage"] == "ResponseComplete"
+            && record["objectRef"]["resource"] == resource
+            && record["objectRef"]["name"] == name
+            && record["responseStatus"]["code"] == 404
+    };
+    log.lines().filter(asks).count()
+}
+
 async fn a_volume_that_held_a_link_is_not_replaced_until_somebody_gives_it_up(stage: &Stage) {
     let id = stage.create("linked").await;
     let uid = stage.pod("linked").await.uid().expect("has a UID");
@@ -365,12 +389,7 @@ async fn a_volume_that_held_a_link_is_not_replaced_until_somebody_gives_it_up(st
     stage.api::<PersistentVolumeClaim>().delete("linked-profile", &DeleteParams::default()).await.expect("is marked");
     told(stage, "linked", "VolumeBeingDeleted").await;
     stage.edit("linked", json!({"resources": {"limits": {"memory": "2Gi"}}})).await;
-    eventually(SOON, "the edit to be seen", async || {
-        let connection: WhatsAppConnection = stage.api().get("linked").await.map_err(|error| error.to_string())?;
-        let seen = connection.status.and_then(|status| status.observed_generation);
-        if seen == connection.metadata.generation { Ok(()) } else { Err(format!("{seen:?}")) }
-    })
-    .await;
+    seen(stage, "linked").await;
     stage.condition("linked", "PodReady", "True", "AsExpected").await;
     assert_eq!(stage.pod("linked").await.uid().as_ref(), Some(&uid), "we must not end the last pod on it");
 
@@ -380,6 +399,13 @@ async fn a_volume_that_held_a_link_is_not_replaced_until_somebody_gives_it_up(st
     stage.condition("linked", "Linked", "False", "VolumeLost").await;
     told(stage, "linked", "VolumeLost").await;
     assert_eq!(stage.api::<Pod>().get_opt("linked").await.expect("answers"), None);
+    // However often it is looked at: the API server was asked once whether the volume is really gone.
+    for round in ["1", "2", "3"] {
+        stage.edit("linked", json!({"resources": {"requests": {"cpu": format!("{round}00m")}}})).await;
+        seen(stage, "linked").await;
+    }
+    let asked = questions(stage, "persistentvolumeclaims", "linked-profile");
+    assert!(asked <= 1, "asked {asked} times");
     let there = stage.api::<PersistentVolumeClaim>().get_opt("linked-profile").await.expect("answers");
     assert_eq!(there, None, "an empty volume in its place");
 

@@ -6,15 +6,17 @@ mod stage;
 
 use std::time::Duration;
 
-use crds::WhatsAppConnection;
+use crds::{ConditionType, WhatsAppConnection};
 use futures::{StreamExt, TryStreamExt};
 use harness::eventually;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Pod, ResourceQuota, Secret};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::{Api, CustomResourceExt, ResourceExt};
+use relay::{SessionState, SessionStatus};
 use serde_json::{Value, json};
-use stage::{COMPANY, SOON, Stage};
+use stage::{COMPANY, SOON, Stage, status};
 use tokio::time::{Instant, interval, timeout_at};
 
 /// A container of the session in this state, ready or not.
@@ -56,6 +58,7 @@ async fn troubles() {
     tokio::join!(
         the_ordinary_way_up_costs_two_status_writes_and_no_event(&stage),
         each_trouble_of_a_pod_is_told_with_its_reason_until_its_cause_is_over(&stage),
+        a_pod_that_does_not_get_ready_is_told_with_its_sessions_own_reason(&stage),
         a_broken_connection_is_no_load_however_fast_its_trouble_changes(&stage),
         what_somebody_else_has_to_bring_is_named_and_its_coming_is_noticed(&stage),
         only_what_a_pod_cannot_take_over_restarts_it_and_an_event_says_what_it_was(&stage),
@@ -126,6 +129,27 @@ async fn writes(stage: &Stage, name: &str, window: Duration, mut trouble: impl A
         }
     }
     count + usize::try_from(events().await - before).expect("Events do not go")
+}
+
+/// Why a browser does not start keeps its pod from being ready, and only the session knows.
+async fn a_pod_that_does_not_get_ready_is_told_with_its_sessions_own_reason(stage: &Stage) {
+    let id = stage.create("browserless").await;
+    let uid = stage.pod("browserless").await.uid().expect("has a UID");
+    stage.kubelet("browserless", container(false, &json!({"running": {}}), &json!({}), 0)).await;
+    stage.condition("browserless", "PodReady", "False", "Starting").await;
+    let mut session = stage.session(id, "browserless", &uid).await;
+    let lost = SessionStatus { reason: Some("BrowserLost".to_owned()), ..status(SessionState::Starting, &uid) };
+    session.set_status(&lost, Timestamp::UNIX_EPOCH).await.expect("is written");
+    // A detail, which waits a minute at most.
+    eventually(Duration::from_secs(75), "the session's reason", async || {
+        let connection: WhatsAppConnection = stage.api().get("browserless").await.map_err(|error| error.to_string())?;
+        let status = connection.status.unwrap_or_default();
+        match status.condition(ConditionType::PodReady) {
+            Some(ready) if ready.status == "False" && ready.message.ends_with("BrowserLost") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
 }
 
 /// With the three creations (Secret, claim, pod) that makes five requests for a connection.

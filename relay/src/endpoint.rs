@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -58,6 +59,26 @@ impl fmt::Debug for Endpoint {
     }
 }
 
+/// Who may have signed the certificate of a Redis: public authorities, or those of a PEM text, one or several.
+#[derive(Clone, Default)]
+pub struct Authorities(Option<Vec<u8>>);
+
+impl FromStr for Authorities {
+    type Err = &'static str;
+
+    /// Empty means public ones.
+    fn from_str(pem: &str) -> Result<Self, Self::Err> {
+        if pem.trim().is_empty() {
+            return Ok(Self(None));
+        }
+        // A client would trust nobody, and say so at its first call.
+        match CertificateDer::pem_slice_iter(pem.as_bytes()).next() {
+            Some(Ok(_)) => Ok(Self(Some(pem.as_bytes().to_vec()))),
+            Some(Err(_)) | None => Err("must be certificates in PEM"),
+        }
+    }
+}
+
 impl Endpoint {
     /// From a URL such as `redis://host:6379/` or `rediss://…`; `credentials` replace those in the URL. With TLS the
     /// server's certificate must come from a public authority (the roots are those of Mozilla, compiled in), or from one of
@@ -87,17 +108,9 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// With TLS, only certificates of these authorities are accepted: PEM, one or several. Empty means public ones.
-    pub fn trusting(self, authorities: &str) -> Result<Self, RelayError> {
-        let authorities = Some(authorities.as_bytes().to_vec()).filter(|pem| !pem.is_empty());
-        if let Some(pem) = &authorities
-            && (CertificateDer::pem_slice_iter(pem).next().is_none_or(|first| first.is_err()))
-        {
-            // The client would trust nobody, and say so at the first call.
-            let what = (redis::ErrorKind::InvalidClientConfig, "holds no certificate (PEM)");
-            return Err(redis::RedisError::from(what).into());
-        }
-        let endpoint = Self { authorities, ..self };
+    /// With TLS, only certificates of these authorities are accepted.
+    pub fn trusting(self, authorities: Authorities) -> Result<Self, RelayError> {
+        let endpoint = Self { authorities: authorities.0, ..self };
         endpoint.client()?;
         Ok(endpoint)
     }

@@ -24,7 +24,7 @@ pub use acl::{Credentials, acl_rules};
 pub use api_side::{ApiRelay, Entry};
 pub use command::{Command, CommandAction, Outcome};
 pub use connection::Redis;
-pub use endpoint::Endpoint;
+pub use endpoint::{Authorities, Endpoint};
 pub use envelope::{Envelope, Header, Undecodable, VERSION};
 pub use error::RelayError;
 pub use event::{Ack, Chat, Event, Live, Message, StateChange};

@@ -68,7 +68,8 @@ async fn whether_a_password_lets_a_session_in_is_known_without_trying_it() {
 async fn only_who_is_trusted_may_have_signed_redis_certificate() {
     let ((redis, authority), (_other, another)) = tokio::join!(Redis::start_with_tls(), Redis::start_with_tls());
     let trusting = async |authority: &str| {
-        let endpoint = Endpoint::new(&redis.tls_url(), None).and_then(|endpoint| endpoint.trusting(authority));
+        let authorities = authority.parse().expect("PEM, or nothing");
+        let endpoint = Endpoint::new(&redis.tls_url(), None).and_then(|endpoint| endpoint.trusting(authorities));
         let redis = endpoint.and_then(|endpoint| endpoint.connect()).expect("valid");
         OperatorRelay::new(redis).allow(id(1), &["password"]).await
     };

@@ -217,7 +217,7 @@ impl Commands {
             }
             Err(error) => {
                 metrics::REDIS_ERRORS.count(["commands"]);
-                tracing::warn!(%error, "a command stays until Redis answers");
+                tracing::warn!(%error, "a command stays in the stream");
             }
         }
     }

@@ -86,10 +86,12 @@ impl Journal {
 
     fn put(&self, event: Event, at: Timestamp, again: bool) {
         let mut inner = self.lock();
+        let event = inner.prepare(event);
+        // Before anybody can read it: were we killed in between, receipts would be told under an id that the API has not.
+        let mut inner = self.saved(inner);
         if inner.put(event, at, again) {
             self.filled.notify_one();
         }
-        self.save_if_due(inner);
     }
 
     /// The oldest event that Redis does not have; waits for one.
@@ -122,8 +124,9 @@ impl Journal {
         if self.lock().saved != Saved::Yes {
             self.save();
         }
-        let was_full = self.lock().volume.full;
-        let full = self.folder().is_full(was_full);
+        // Without any lock: a volume that hangs holds nobody up who only reads.
+        let (was_full, folder) = (self.lock().volume.full, self.folder().clone());
+        let full = folder.is_full(was_full);
         let file = {
             let mut inner = self.lock();
             inner.volume.full = full;
@@ -222,10 +225,8 @@ impl Journal {
         let chosen = inner.chosen(id);
         let id = chosen.as_ref().unwrap_or(id);
         // Before the first comparison nothing is expected to be known; what had no room is looked for when there is room.
-        let known =
-            !inner.mark.complete || inner.overflowed || inner.told.contains(id) || !inner.mark.misses(sent_at, id);
-        self.save_if_due(inner);
-        known
+        let inner = self.saved(inner);
+        !inner.mark.complete || inner.overflowed || inner.told.contains(id) || !inner.mark.misses(sent_at, id)
     }
 
     /// Remembers that WhatsApp has another id for a message.
@@ -244,12 +245,14 @@ impl Journal {
         self.lock().volume.failing()
     }
 
-    fn save_if_due(&self, inner: MutexGuard<'_, Inner>) {
-        let due = inner.saved == Saved::Now;
-        drop(inner);
-        if due {
-            self.save();
+    /// Saves first where that is due, without the lock.
+    fn saved<'a>(&'a self, inner: MutexGuard<'a, Inner>) -> MutexGuard<'a, Inner> {
+        if inner.saved != Saved::Now {
+            return inner;
         }
+        drop(inner);
+        self.save();
+        self.lock()
     }
 
     /// Writes what the session remembers, one writer at a time and without the lock that whoever tells an event needs.

@@ -34,7 +34,7 @@ runtime::declare_metrics! {
     OUTBOX_BYTES: Gauge = "whatsapp_session_outbox_bytes";
     /// Events in the outbox, which Redis does not have yet.
     OUTBOX_EVENTS: Gauge = "whatsapp_session_outbox_events";
-    /// 1 while the volume does not take what the session must remember, which memory then keeps.
+    /// 1 while the volume is full, or does not take what the session must remember, which memory then keeps.
     VOLUME_FAILING: Gauge = "whatsapp_session_volume_failing";
     /// Calls to Redis that failed, by what was to be done.
     REDIS_ERRORS: Counter = "whatsapp_session_redis_errors_total" ["doing": &["lease", "snapshot", "event", "commands"]];

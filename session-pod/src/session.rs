@@ -104,6 +104,8 @@ pub struct Session {
     phase: Option<Phase>,
     codes: Codes,
     faults: Faults,
+    /// Pages that got nowhere, a series of their own.
+    stuck: Faults,
     code_asked: bool,
     reloaded_as_outdated: bool,
     /// When the page was last found to be deaf.
@@ -124,6 +126,7 @@ impl Session {
             phase: None,
             codes: Codes::new(),
             faults: Faults::new(),
+            stuck: Faults::new(),
             code_asked: false,
             reloaded_as_outdated: false,
             deaf_at: None,

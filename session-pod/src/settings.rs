@@ -237,6 +237,7 @@ impl Arguments {
     }
 
     fn redis(&self, complaints: &mut Complaints) -> Option<Endpoint> {
+        let authorities = complaints.check("REDIS_CA", self.redis_ca.parse());
         let endpoint = match &self.redis_credentials_dir {
             None => complaints.check("REDIS_URL", Endpoint::new(&self.redis_url, None)),
             Some(folder) => {
@@ -246,7 +247,7 @@ impl Arguments {
                 complaints.check("REDIS_URL", Endpoint::with_credentials_in(&self.redis_url, folder.clone()))
             }
         }?;
-        complaints.check("REDIS_CA", endpoint.trusting(&self.redis_ca))
+        complaints.check("REDIS_CA", endpoint.trusting(authorities?))
     }
 
     fn linking(&self, complaints: &mut Complaints) -> Option<Linking> {
@@ -312,6 +313,7 @@ mod tests {
             "COMPANY_ID",
             "POD_UID",
             "REDIS_URL",
+            "REDIS_CA",
             "LINK_PHONE",
             "SEND_GAP_MS",
             "OUTBOX_BYTES",

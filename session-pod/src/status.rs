@@ -47,13 +47,10 @@ impl StatusBook {
         }
     }
 
-    /// The new status, if anything in it is new. Where the session knows no reason, or only that page or browser fail, a
-    /// failing volume is one: they say nothing of it, and a link that is made now does not last.
+    /// The new status, if anything in it is new. Where the session's reason leaves open why, a failing volume
+    /// is one: page and browser say nothing of it, and a link that is made now does not last.
     pub fn news(&mut self, session: &Session, volume_failing: bool) -> Option<SessionStatus> {
-        let vague = matches!(
-            session.reason,
-            None | Some(Reason::PageStuck | Reason::PageCrashed | Reason::PageReloaded | Reason::BrowserLost)
-        );
+        let vague = session.reason.is_none_or(Reason::is_vague);
         let reason = if volume_failing && vague { Some(Reason::VolumeFailing) } else { session.reason };
         let mut status = SessionStatus {
             state: session.state,

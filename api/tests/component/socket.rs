@@ -124,8 +124,8 @@ impl Socket {
                 }
             }
             let poll = self.caller.try_send("GET", &self.path, &[], "");
-            let poll =
-                timeout(PACKET, poll).await.map_err(|_| "no packet in time")?.map_err(|error| error.to_string())?;
+            let poll = timeout(PACKET, poll).await.map_err(|_| "no packet in time")?;
+            let poll = poll.map_err(|error| format!("closed: {error}"))?;
             if !poll.status.is_success() {
                 return Err(format!("closed: {}", poll.text()));
             }

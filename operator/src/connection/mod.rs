@@ -45,7 +45,7 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
     }
     let before = memory.reports.standing(id, connection);
     let now = runtime::ambient::now();
-    let mut seen = match observe::caches(connection, before.as_ref(), context) {
+    let mut seen = match observe::objects(connection, before.as_ref(), context).await {
         Err(error @ Error::HomeNotReady { lasts: true, .. }) => {
             let next = status::unready_namespace(connection, before.as_ref(), &error, now);
             report::report(connection, id, before.as_ref(), next, context).await?;
@@ -53,7 +53,6 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
         }
         seen => seen?,
     };
-    observe::unlabelled(connection, before.as_ref(), &mut seen, context).await?;
     seen.lease = observe::lease(connection, &seen, context).await;
     let valid = validate::validate(connection, &seen);
     let tried =

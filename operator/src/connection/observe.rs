@@ -1,24 +1,31 @@
 //! Everything that is known of one connection, read from the caches and from Redis. The only reads of a reconcile.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crds::{NodeLoss, Volume, WhatsAppConnection, WhatsAppConnectionStatus};
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, ResourceExt};
+use kube::{Api, Resource, ResourceExt};
 use relay::{CompanyId, ConnectionId, SessionStatus};
+use serde::de::DeserializeOwned;
 
 use super::build::names;
 use super::error::Error;
 use super::fencing::{Ending, Lease};
 use super::ownership::belongs_to;
 use crate::context::Context;
+use crate::memory::Gone;
 
 /// Longest wait for an answer of Redis: it takes a millisecond, and one that swallows questions must not use up the reconciles
 /// that others wait for.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// The same, for what is merely good to know.
+const QUICK_ANSWER: Duration = Duration::from_secs(1);
 
 /// What a namespace lacks for less is told to nobody: each begins so, and at a take-over a thousand of them wait for their turn.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -66,45 +73,74 @@ pub enum StorageClass {
 }
 
 /// Reads the caches. Fails while one is not filled: a missing pod must not be taken for no pod. `before` is the status that
-/// stands, which knows of volumes that are not there any more.
-pub fn caches(
+/// stands, which knows of what is not there any more.
+pub async fn objects(
     connection: &WhatsAppConnection,
     before: Option<&WhatsAppConnectionStatus>,
     context: &Context,
 ) -> Result<Observed, Error> {
-    let namespace = connection.namespace().unwrap_or_default();
-    let name = connection.name_any();
-    let nothing = Observed::nothing(connection.uid().unwrap_or_default().parse()?);
+    let (namespace, name) = (connection.namespace().unwrap_or_default(), connection.name_any());
+    let (nothing, memory) = (Observed::nothing(connection.uid().unwrap_or_default().parse()?), &context.memory);
+    let id = nothing.id;
     let Some(company) = context.cluster.company(&namespace) else {
         return if context.cluster.companies_known() { Ok(nothing) } else { Err(Error::CacheNotFilled) };
     };
     if let Some((lack, since)) = company.lacks() {
         return Err(Error::HomeNotReady { namespace, lack, lasts: since > PATIENCE });
     }
-    let pod = company.pods.get(&ObjectRef::new(&name).within(&namespace));
-    let claim = company.claims.get(&ObjectRef::new(&names::claim(&name)).within(&namespace));
-    // Either may be behind our own last write.
-    let claim = context.memory.claims.newest(nothing.id, claim);
-    let pod = context.memory.pods.newest(nothing.id, pod);
-    let own = pod.as_deref().filter(|pod| belongs_to(*pod, &nothing.id));
+    // Either cache may be behind our own last write.
+    let pod = memory.pods.newest(id, company.pods.get(&ObjectRef::new(&name).within(&namespace)));
+    let claim_name = names::claim(&name);
+    let claim = memory.claims.newest(id, company.claims.get(&ObjectRef::new(&claim_name).within(&namespace)));
+    // Or hide what has lost its labels.
+    let known_pod = before.and_then(|before| before.pod.as_ref()).map(|_| "");
+    let pod = unlabelled((id, &namespace), pod, (&name, known_pod), &memory.gone_pods, context).await?;
+    let known_claim = before.and_then(|before| before.volume.as_ref()).map(|volume| volume.uid.as_str());
+    let claim = unlabelled((id, &namespace), claim, (&claim_name, known_claim), &memory.gone_claims, context).await?;
+
+    let own = pod.as_deref().filter(|pod| belongs_to(*pod, &id));
     let shut_out = own.is_some_and(super::status::pod::is_unready_again);
-    let check_after = context.memory.checks.wait(nothing.id, shut_out, runtime::ambient::random_fraction());
+    let check_after = memory.checks.wait(id, shut_out, runtime::ambient::random_fraction());
+    let ending = memory.endings.since(id, pod.as_deref());
     Ok(Observed {
-        ending: context
-            .memory
-            .endings
-            .since(nothing.id, pod.as_deref())
-            .map(|lasted| Ending { lasted, margin: context.fencing_margin }),
+        ending: ending.map(|lasted| Ending { lasted, margin: context.fencing_margin }),
         pod,
-        lost_volume: lost_volume(connection, before, claim.as_deref(), nothing.id),
+        lost_volume: lost_volume(connection, before, claim.as_deref(), id),
         linked: before.is_some_and(|before| before.account.is_some()),
         claim,
         company: Some(company.id),
-        access_doubtful: context.without_access.contains(&nothing.id) || check_after.is_zero(),
+        access_doubtful: context.without_access.contains(&id) || check_after.is_zero(),
         check_after: Some(check_after).filter(|_| shut_out && !check_after.is_zero()),
         had_volume: before.and_then(|before| before.volume.as_ref()).is_some_and(|known| !given_up(connection, known)),
         ..nothing
     })
+}
+
+/// What the cache holds, or what it hides: it holds what has our labels, which somebody may have taken off. Where one was
+/// `known` when the status was written, the API server has the last word, once, before another is made or it is called lost.
+async fn unlabelled<K>(
+    (id, namespace): (ConnectionId, &str),
+    cached: Option<Arc<K>>,
+    (name, known): (&str, Option<&str>),
+    gone: &Gone,
+    context: &Context,
+) -> Result<Option<Arc<K>>, Error>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let Some(known) = known.filter(|known| cached.is_none() && !gone.is(id, known)) else {
+        if cached.is_some() {
+            gone.forget(&id);
+        }
+        return Ok(cached);
+    };
+    let api: Api<K> = Api::namespaced(context.client.clone(), namespace);
+    let there = super::apply::call("look for what the caches do not hold", api.get_opt(name)).await?;
+    let ours = there.filter(|object| belongs_to(object, &id)).map(Arc::new);
+    if ours.is_none() {
+        gone.note(id, known);
+    }
+    Ok(ours)
 }
 
 impl Observed {
@@ -138,16 +174,18 @@ impl Observed {
     }
 }
 
-/// The newest word of the session. Of a pod that is not ready nothing is believed, so Redis is not asked: while it is away
-/// what is wrong with pods must be told all the same, and its absence is what makes them unready.
+/// The newest word of the session. Of a pod that is not ready nothing is believed but why, and that is not waited for: while
+/// Redis is away what is wrong with pods must be told all the same, and its absence is what makes them unready.
 pub async fn session(seen: &Observed, context: &Context) -> Result<Option<SessionStatus>, Error> {
-    if !seen.own_pod().is_some_and(super::status::pod::is_ready) {
-        return Ok(None);
-    }
+    let Some(pod) = seen.own_pod().filter(|pod| super::status::pod::has_run(pod)) else { return Ok(None) };
     let mut relay = context.relay.clone();
-    let answer = tokio::time::timeout(ANSWER, relay.status(seen.id)).await;
-    let answer = answer.map_err(|_| Error::CallDeadline { what: "ask Redis for the session's status" })??;
-    Ok(answer.map(|envelope| envelope.payload))
+    if super::status::pod::is_ready(pod) {
+        let answer = tokio::time::timeout(ANSWER, relay.status(seen.id)).await;
+        let answer = answer.map_err(|_| Error::CallDeadline { what: "ask Redis for the session's status" })??;
+        return Ok(answer.map(|envelope| envelope.payload));
+    }
+    let answer = tokio::time::timeout(QUICK_ANSWER, relay.status(seen.id)).await;
+    Ok(answer.ok().and_then(Result::ok).flatten().map(|envelope| envelope.payload))
 }
 
 /// Whether the class is there for which a pod may wait. One small read, and only while a pod waits for its volume.
@@ -197,30 +235,6 @@ pub(super) fn lost_volume(
 
 fn given_up(connection: &WhatsAppConnection, known: &Volume) -> bool {
     connection.annotations().get(crds::GIVE_UP_VOLUME) == Some(&known.uid)
-}
-
-/// What the caches do not hold though it was there when the status was written. They hold what has our labels: somebody may
-/// have taken those off, and the API server has the last word before a volume is called lost or another pod is made.
-pub async fn unlabelled(
-    connection: &WhatsAppConnection,
-    before: Option<&WhatsAppConnectionStatus>,
-    seen: &mut Observed,
-    context: &Context,
-) -> Result<(), Error> {
-    let (Some(before), Some(_)) = (before, &seen.company) else { return Ok(()) };
-    let (namespace, name) = (connection.namespace().unwrap_or_default(), connection.name_any());
-    if seen.pod.is_none() && before.pod.is_some() {
-        let api: Api<Pod> = Api::namespaced(context.client.clone(), &namespace);
-        let pod = super::apply::call("look at the pod", api.get_opt(&name)).await?;
-        seen.pod = pod.filter(|pod| belongs_to(pod, &seen.id)).map(Arc::new);
-    }
-    if seen.claim.is_none() && before.volume.is_some() {
-        let api: Api<PersistentVolumeClaim> = Api::namespaced(context.client.clone(), &namespace);
-        let claim = super::apply::call("look at the volume claim", api.get_opt(&names::claim(&name))).await?;
-        seen.claim = claim.filter(|claim| belongs_to(claim, &seen.id)).map(Arc::new);
-        seen.lost_volume = lost_volume(connection, Some(before), seen.claim.as_deref(), seen.id);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

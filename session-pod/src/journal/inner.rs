@@ -36,17 +36,16 @@ pub(super) enum Saved {
 }
 
 impl Inner {
-    /// Whether there is another event to send.
+    /// Whether there is another event to send, after one that was prepared.
     pub(super) fn put(&mut self, event: Event, at: Timestamp, again: bool) -> bool {
-        let (event, new) = self.prepare(event);
-        if !new && !again {
-            return false;
-        }
-        let kind = kind(&event);
         let told = match &event {
             Event::Message(message) => Some(message.id.clone()),
             _ => None,
         };
+        if !again && told.as_ref().is_some_and(|id| self.told.contains(id)) {
+            return false;
+        }
+        let kind = kind(&event);
         let kept = self.outbox.push(Record { at, event, trace: runtime::trace::current() });
         match &kept {
             Ok(()) => {
@@ -67,21 +66,17 @@ impl Inner {
         kept.is_ok()
     }
 
-    /// The event as it is told, and whether it is new.
-    fn prepare(&mut self, event: Event) -> (Event, bool) {
+    /// The event as it is told.
+    pub(super) fn prepare(&mut self, event: Event) -> Event {
         match event {
-            Event::Message(message) => {
-                let message = self.under_known_id(message);
-                let new = !self.told.contains(&message.id);
-                (Event::Message(message), new)
-            }
+            Event::Message(message) => Event::Message(self.under_known_id(message)),
             Event::Ack(mut ack) => {
                 if let Some(chosen) = self.chosen(&ack.id) {
                     ack.id = chosen;
                 }
-                (Event::Ack(ack), true)
+                Event::Ack(ack)
             }
-            other => (other, true),
+            other => other,
         }
     }
 

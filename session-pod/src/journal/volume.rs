@@ -14,6 +14,7 @@ const FULL: u64 = 1 << 20;
 const ROOM: u64 = 4 << 20;
 
 /// Where the session keeps what it must.
+#[derive(Clone)]
 pub(super) struct Folder {
     path: PathBuf,
 }

@@ -43,6 +43,15 @@ impl Faults {
         }
     }
 
+    /// The page gets nowhere. Of another container nobody expects more than of another browser, and messages do not wait
+    /// for either: it is tried for ever.
+    pub(super) fn stuck(&mut self, now: Timestamp) -> Remedy {
+        match self.page(now) {
+            Remedy::GiveUp => Remedy::Restart(LONGEST_PAUSE),
+            remedy => remedy,
+        }
+    }
+
     /// The browser failed.
     pub(super) fn browser(&mut self, now: Timestamp) -> Remedy {
         restart(self.count(now))
@@ -76,6 +85,14 @@ mod tests {
         let pauses: Vec<_> = (0..4).map(|_| faults.browser(now)).collect();
         assert_eq!(pauses, [2, 4, 8, 16].map(|s| Remedy::Restart(Duration::from_secs(s))));
         assert_eq!(faults.page(now), Remedy::GiveUp);
+    }
+
+    #[test]
+    fn a_page_that_gets_nowhere_is_tried_for_ever() {
+        let (now, mut stuck) = (Timestamp::UNIX_EPOCH, Faults::new());
+        assert_eq!(stuck.stuck(now), Remedy::Reload);
+        let pauses: Vec<_> = (0..6).map(|_| stuck.stuck(now)).collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 30, 30].map(|s| Remedy::Restart(Duration::from_secs(s))));
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Session {
             Signal::Banned => self.enter(S::Banned, Some(Reason::AccountBanned)),
             Signal::Deaf => self.deaf(now),
             Signal::Heard => self.heard(),
-            Signal::PageCrashed => self.page_failed(Reason::PageCrashed, now),
+            Signal::PageCrashed => self.page_crashed(now),
             Signal::PageStuck => self.page_stuck(now),
             Signal::BrowserLost => self.browser_lost(now),
             Signal::Stop => {
@@ -250,22 +250,24 @@ impl Session {
         }
     }
 
-    fn page_failed(&mut self, reason: Reason, now: Timestamp) -> Vec<Effect> {
+    fn page_crashed(&mut self, now: Timestamp) -> Vec<Effect> {
         // Without a browser there is no page: what comes now is about the one that is gone.
         if self.state == S::Starting {
             return Vec::new();
         }
-        self.page_gone(reason);
+        self.page_gone(Reason::PageCrashed);
         let remedy = self.faults.page(now);
         self.remedy(remedy)
     }
 
     /// Only where something is waited for: a page that does not fit, say, is not helped by another reload.
     fn page_stuck(&mut self, now: Timestamp) -> Vec<Effect> {
-        match self.state {
-            S::Loading | S::Reconnecting => self.page_failed(Reason::PageStuck, now),
-            _ => Vec::new(),
+        if !matches!(self.state, S::Loading | S::Reconnecting) {
+            return Vec::new();
         }
+        self.page_gone(Reason::PageStuck);
+        let remedy = self.stuck.stuck(now);
+        self.remedy(remedy)
     }
 
     fn browser_lost(&mut self, now: Timestamp) -> Vec<Effect> {

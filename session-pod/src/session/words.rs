@@ -89,6 +89,38 @@ pub enum Reason {
     StopAsked,
 }
 
+impl Reason {
+    /// Whether it leaves open why: something failed, or somebody asked for something.
+    #[must_use]
+    pub const fn is_vague(self) -> bool {
+        match self {
+            Self::BrowserLost
+            | Self::BrowserFailing
+            | Self::PageCrashed
+            | Self::PageStuck
+            | Self::PageReloaded
+            | Self::CodeFailed
+            | Self::CodesUnused
+            | Self::LinkAsked
+            | Self::TakenBack => true,
+            Self::VolumeUnusable
+            | Self::VolumeFailing
+            | Self::PageUnreachable
+            | Self::ModulesMissing
+            | Self::VersionRefused
+            | Self::EventsMissing
+            | Self::OpenedElsewhere
+            | Self::StreamLost
+            | Self::ProxyBlocked
+            | Self::Unlinked
+            | Self::LogoutAsked
+            | Self::LinkMissing
+            | Self::AccountBanned
+            | Self::StopAsked => false,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)

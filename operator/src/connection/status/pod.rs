@@ -69,6 +69,15 @@ pub(crate) fn is_ready(pod: &Pod) -> bool {
     pod.status.as_ref().and_then(|status| condition(status, "Ready")).is_some_and(|c| c.status == "True")
 }
 
+/// Whether its session may have said something.
+pub(crate) fn has_run(pod: &Pod) -> bool {
+    let container = pod.status.as_ref().and_then(container);
+    container.is_some_and(|container| {
+        let runs = container.state.as_ref().is_some_and(|state| state.running.is_some());
+        runs || container.ready || container.restart_count > 0
+    })
+}
+
 /// A container that was started again and is not ready: what its session needs may have changed meanwhile.
 pub(crate) fn is_unready_again(pod: &Pod) -> bool {
     let again = pod.status.as_ref().and_then(container).is_some_and(|container| container.restart_count > 0);

@@ -9,8 +9,13 @@ use super::verdict::{Verdict, time};
 pub(super) fn linked(session: Option<&SessionStatus>, before: &WhatsAppConnectionStatus) -> Verdict {
     let before = Verdict::remembered(before, ConditionType::Linked);
     let Some(session) = session else { return before.unwrap_or_else(|| Verdict::bad(Reason::Unknown)) };
-    // A session that does not know yet undoes nothing that was certain.
-    let lasting = before.filter(|last| last.holds || matches!(last.reason, Reason::LoggedOut | Reason::Banned));
+    // A session that does not know yet undoes nothing that was certain; and a page that loads anew in the midst of linking is
+    // no news.
+    let lasting = before.filter(|last| match last.reason {
+        Reason::LoggedOut | Reason::Banned => true,
+        Reason::AwaitingQr | Reason::AwaitingPairingCode | Reason::QrIdle => session.reason.is_none(),
+        _ => last.holds,
+    });
     let not_yet = |reason| lasting.unwrap_or_else(|| told(session, reason));
     match session.state {
         SessionState::Syncing
