@@ -20,6 +20,7 @@ struct Stage {
     client: Client,
     namespace: String,
     admin: u16,
+    log: tempfile::NamedTempFile,
     _all: (ControlPlane, Redis, tokio::process::Child),
 }
 
@@ -34,6 +35,7 @@ impl Stage {
         api.create(&PostParams::default(), &connection("sales", &annotations)).await.expect("is accepted");
 
         let (redis, admin) = (Redis::start().await, harness::free_block());
+        let log = tempfile::NamedTempFile::new().expect("a log");
         let program = tokio::process::Command::new(env!("CARGO_BIN_EXE_operator"))
             .kill_on_drop(true)
             .env_clear()
@@ -42,10 +44,10 @@ impl Stage {
             .env("SESSION_IMAGE", "session:1")
             .env("ADMIN_ADDRESS", format!("127.0.0.1:{admin}"))
             .envs(environment.iter().copied())
-            .stderr(Stdio::null())
+            .stderr(Stdio::from(log.reopen().expect("a log")))
             .spawn()
             .expect("starts");
-        Self { client, namespace, admin, _all: (plane, redis, program) }
+        Self { client, namespace, admin, log, _all: (plane, redis, program) }
     }
 }
 
@@ -68,6 +70,25 @@ async fn its_metrics_say_where_connections_stand_and_hold_nothing_undeclared() {
     assert_eq!(undeclared(operator::metrics::ALL, &metrics), Vec::<String>::new());
     for line in ["whatsapp_operator_pods_created_total 1", "whatsapp_operator_ready 1"] {
         assert!(metrics.lines().any(|shown| shown == line), "{line} is missing in\n{metrics}");
+    }
+}
+
+/// What would be lost: whatever collects logs and reads them as JSON, each line for itself; and people who asked for text.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_log_is_json_line_by_line_or_text() {
+    let (json, text) = tokio::join!(Stage::new(json!({}), &[]), Stage::new(json!({}), &[("LOG_FORMAT", "text")]));
+    for (stage, is_json) in [(json, true), (text, false)] {
+        let log = eventually(SOON, "the pod to be told", async || match std::fs::read_to_string(stage.log.path()) {
+            Ok(log) if log.contains("pod made") && log.ends_with('\n') => Ok(log),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        for line in log.lines() {
+            let read = serde_json::from_str::<serde_json::Value>(line);
+            let whole =
+                read.is_ok_and(|line| ["timestamp", "level", "message"].iter().all(|key| line.get(key).is_some()));
+            assert_eq!(whole, is_json, "{line}");
+        }
     }
 }
 

@@ -124,8 +124,9 @@ impl Journal {
         if self.lock().saved != Saved::Yes {
             self.save();
         }
-        // Without any lock: a volume that hangs holds nobody up who only reads.
-        let (was_full, folder) = (self.lock().volume.full, self.folder().clone());
+        // One lock after the other, and none while the volume is asked: one that hangs holds nobody up who only reads.
+        let was_full = self.lock().volume.full;
+        let folder = self.folder().clone();
         let full = folder.is_full(was_full);
         let file = {
             let mut inner = self.lock();
@@ -386,6 +387,29 @@ mod tests {
         assert_ne!(journal.mark(), told);
         journal.settle();
         assert_eq!(open(&folder).mark(), journal.mark());
+    }
+
+    #[test]
+    fn whoever_settles_and_whoever_remembers_never_wait_for_one_another() {
+        let folder = tempfile::tempdir().expect("folder");
+        let journal = open(&folder);
+        let (settling, (done, finished)) = (journal.clone(), std::sync::mpsc::channel());
+        let also_done = done.clone();
+        std::thread::spawn(move || {
+            (0..20_000).for_each(|_| settling.settle());
+            let _ = done.send(());
+        });
+        std::thread::spawn(move || {
+            for n in 0..3000 {
+                journal.set_link(if n % 2 == 0 { Link::Linked } else { Link::Open });
+                journal.tell(message(&format!("true_5511999999999@c.us_3EB{n:03}"), n), NOW);
+                journal.sent();
+            }
+            let _ = also_done.send(());
+        });
+        for _ in 0..2 {
+            finished.recv_timeout(Duration::from_mins(1)).expect("neither hangs");
+        }
     }
 
     #[tokio::test]

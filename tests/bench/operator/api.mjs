@@ -1,4 +1,4 @@
-// WhatsAppConnections made through the Kubernetes API, over connections that stay open: a kubectl for each would take the
+// Objects made through the Kubernetes API, over connections that stay open: a kubectl for each would take the
 // processor from what is being measured.
 import { execFileSync } from 'node:child_process';
 import { Agent, request } from 'node:https';
@@ -29,13 +29,8 @@ export class Kubernetes {
     return this.#call('GET', '/version').then((answer) => answer.gitVersion);
   }
 
-  create(company, name, spec = {}) {
-    return this.#call('POST', `/apis/whatsapp-operator.dev/v1alpha1/namespaces/company-${company}/whatsappconnections`, {
-      apiVersion: 'whatsapp-operator.dev/v1alpha1',
-      kind: 'WhatsAppConnection',
-      metadata: { name },
-      spec: { companyId: company, ...spec },
-    });
+  create(path, object) {
+    return this.#call('POST', path, object);
   }
 
   #call(method, path, body) {

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { machine, percentile, processorTimes, table } from '../table.mjs';
 import { Kubernetes } from './api.mjs';
 import { AuditLog } from './audit.mjs';
+import { subject } from './subjects.mjs';
 
-const OPERATOR = 'system:serviceaccount:whatsapp-system:whatsapp-operator';
 const SINGLES = 30;
 const BURST = Number(process.env.BENCH_BURST ?? 1000);
 /** Connections at the end, those that were measured included; the further ones are suspended and have no pod. */
@@ -30,7 +30,8 @@ const standing = ({ verb, what }) => verb === 'list' || verb === 'watch' || what
 const audit = new AuditLog(process.env.CLUSTER_AUDIT_LOG);
 const kubernetes = new Kubernetes(PARALLEL);
 
-const ours = (request) => request.user === OPERATOR && !standing(request);
+const make = (company, name, spec) => kubernetes.create(subject.path(company), subject.object(company, name, spec));
+const ours = (request) => request.user === subject.user && !standing(request);
 /** Each Secret is looked at once an hour, so that with many connections there is always one. */
 const hourly = ({ verb, what }) => verb === 'get' && what === 'secrets';
 const made = (what, from) =>
@@ -51,13 +52,13 @@ async function part(count, creations) {
   const from = audit.requests.length;
   await creations(async (company, name) => {
     const start = audit.requests.length;
-    await kubernetes.create(company, name);
+    await make(company, name);
     return () => made('pods', start).some((r) => r.object === `company-${company}/${name}`);
   });
   await audit.until(`${count} Pods`, DEADLINE_S, () => made('pods', from).length >= count);
   const times = processorTimes();
   await quiet(QUIET_MS);
-  const connections = made('whatsappconnections', from);
+  const connections = made(subject.resource, from);
   const pods = new Map(made('pods', from).map((r) => [r.object, r.at]));
   const latencies = connections.map(({ object, at }) => (pods.get(object) - at) / 1000);
   if (latencies.length !== count || pods.size !== count || latencies.some((l) => !(l >= 0))) {
@@ -80,7 +81,7 @@ async function steady(seconds) {
   const from = audit.requests.length;
   await new Promise((resume) => setTimeout(resume, seconds * 1000));
   audit.read();
-  return audit.requests.slice(from).filter((r) => r.user === OPERATOR);
+  return audit.requests.slice(from).filter((r) => r.user === subject.user);
 }
 
 const mebibytes = (field) => {
@@ -116,7 +117,7 @@ const still = await steady(STEADY_S);
 const perHour = (requests) => (requests.length * 3600) / STEADY_S;
 const rest = Math.max(0, MANY - running);
 say(`${rest} suspended connections more`);
-await Promise.all(names('rest', rest).map((name) => kubernetes.create('burst', name, { state: 'Suspended' })));
+await Promise.all(names('rest', rest).map((name) => make('burst', name, { state: 'Suspended' })));
 await quiet(QUIET_MS);
 
 const profile = process.env.OPERATOR_PROFILE;
@@ -140,7 +141,7 @@ const kinds = ({ verb, what, code, agent }) => `${verb} ${what} ${code} | ${agen
 const seen = [...new Set([...single.requests, ...burst.requests].map(kinds))].sort();
 const of = (requests, kind, count) => each(requests.filter((r) => kinds(r) === kind), count);
 
-console.log(`Operator: cargo profile ${profile}. Kubernetes ${await kubernetes.version()}. ${conditions}.\n`);
+console.log(`${subject.title}: profile ${profile}. Kubernetes ${await kubernetes.version()}. ${conditions}.\n`);
 console.log(table(['measure', 'value', 'unit'], rows));
 console.log('\n| request of the operator | user agent | one at a time | burst |\n|---|---|---:|---:|');
 for (const kind of seen) console.log(`| ${kind} | ${of(single.requests, kind, SINGLES)} | ${of(burst.requests, kind, BURST)} |`);
