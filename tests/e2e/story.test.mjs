@@ -78,7 +78,7 @@ chapter('its QR code is given as JSON, text, SVG and PNG, and comes by socket', 
     ['application/json', 'text/plain', 'image/svg+xml', 'image/png'].map(accept),
   );
   // It changes every 20 s, in the page first.
-  const shown = () => Promise.all([accept('application/json'), phone.pages()]);
+  const shown = () => Promise.all([accept('application/json'), phone.call('GET', '/pages')]);
   await eventually('the code that the page shows', 10, shown, ([code, pages]) => pages.some(({ qr }) => qr === code.body?.code));
   assert.equal(json.headers.get('cache-control'), 'no-store');
   assert.match(text.body, /[█▀▄]{20}/);

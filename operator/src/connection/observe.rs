@@ -92,7 +92,7 @@ pub async fn objects(
     let pod = memory.pods.newest(id, company.pods.get(&ObjectRef::new(&name).within(&namespace)));
     let claim_name = names::claim(&name);
     let claim = memory.claims.newest(id, company.claims.get(&ObjectRef::new(&claim_name).within(&namespace)));
-    // Or hide what has lost its labels.
+    // Or hide what has lost its labels. The status has no UID of its pod: the next one that is seen begins anew.
     let known_pod = before.and_then(|before| before.pod.as_ref()).map(|_| "");
     let pod = unlabelled((id, &namespace), pod, (&name, known_pod), &memory.gone_pods, context).await?;
     let known_claim = before.and_then(|before| before.volume.as_ref()).map(|volume| volume.uid.as_str());
