@@ -63,8 +63,20 @@ impl Memory {
 
     /// Forgets a connection that is gone.
     pub fn forget(&self, id: &ConnectionId) {
-        let Self { attempts, failures, refusals, growths, generations, reports, pods, claims, endings, checks, .. } =
-            self;
+        let Self {
+            attempts,
+            failures,
+            refusals,
+            growths,
+            generations,
+            reports,
+            pods,
+            claims,
+            endings,
+            checks,
+            gone_pods,
+            gone_claims,
+        } = self;
         for ledger in [attempts, failures, refusals, growths] {
             ledger.forget(id);
         }
@@ -74,8 +86,8 @@ impl Memory {
         claims.forget(id);
         endings.since(*id, None);
         checks.last.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        self.gone_pods.forget(id);
-        self.gone_claims.forget(id);
+        gone_pods.forget(id);
+        gone_claims.forget(id);
     }
 }
 
@@ -84,14 +96,14 @@ impl Memory {
 pub struct Gone(Mutex<HashMap<ConnectionId, String>>);
 
 impl Gone {
-    /// Whether this very one is known to be gone.
-    pub fn is(&self, id: ConnectionId, uid: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).is_some_and(|gone| gone == uid)
+    /// Whether this very one, by whatever it was known, is gone.
+    pub fn is(&self, id: ConnectionId, known: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).is_some_and(|gone| gone == known)
     }
 
     /// It is.
-    pub fn note(&self, id: ConnectionId, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, uid.to_owned());
+    pub fn note(&self, id: ConnectionId, known: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, known.to_owned());
     }
 
     /// Another one is there.

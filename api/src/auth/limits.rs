@@ -44,9 +44,11 @@ mod tests {
     fn one_companys_loop_is_its_own_trouble() {
         let limits = Limits::new(NonZeroU16::new(5).expect("five"));
         let (acme, globex) = ("acme".parse().expect("valid"), "globex".parse().expect("valid"));
+        let begun = std::time::Instant::now();
         let refused = (0..20).filter(|_| limits.count(&acme).is_err()).count();
         // Ten at once, and one more for each 200 ms that this took on a busy machine.
-        assert!((1..=10).contains(&refused), "{refused}");
+        let more = usize::try_from(begun.elapsed().as_millis() / 200).expect("small") + 1;
+        assert!(refused <= 10 && refused + more >= 10, "{refused} refused, {more} more at most");
         let wait = (0..20).find_map(|_| limits.count(&acme).err()).expect("still too many");
         assert!(wait <= Duration::from_secs(1), "{wait:?}");
         assert_eq!(limits.count(&globex), Ok(()));

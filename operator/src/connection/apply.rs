@@ -16,6 +16,7 @@ use serde_json::json;
 use super::build::secret::Passwords;
 use super::build::{self, names};
 use super::error::Error;
+use super::observe::QUICK_ANSWER;
 use super::ownership::{Ownership, ownership};
 use super::plan::{Action, Child, Claim, DeleteReason, Plan, is_bare};
 use super::validate::ValidConnection;
@@ -25,9 +26,6 @@ use crate::{events, metrics};
 
 /// Longest wait for one answer of the API server.
 const CALL: Duration = Duration::from_secs(10);
-
-/// Longest wait for Redis where it is only asked, and pods wait for the answer.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Does what was planned, in order; the first failure ends it, because later actions build on earlier ones.
 pub async fn apply(connection: &ValidConnection, plan: &Plan, context: &Context) -> Result<(), Error> {
@@ -210,8 +208,6 @@ async fn whole(connection: &ValidConnection, there: Secret, context: &Context) -
     {
         return Ok(passwords);
     }
-    // Until Redis has what is written here: should this be cut short, that would look like somebody's doing.
-    context.without_access.insert(connection.id);
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &connection.namespace);
     let fresh = fresh_secret(connection);
     let patch = Patch::Merge(json!({
@@ -221,6 +217,8 @@ async fn whole(connection: &ValidConnection, there: Secret, context: &Context) -
     }));
     let name = names::secret(&connection.name);
     let put = call("put secret back", api.patch(&name, &PatchParams::default(), &patch)).await?;
+    // Until Redis has it, too: should this be cut short now, that would look like somebody's doing.
+    context.without_access.insert(connection.id);
     events::put_back::<Secret>(connection, &name, Taken::Content, context).await;
     build::secret::passwords(&put).ok_or(Error::EmptySecret(name))
 }
@@ -232,7 +230,7 @@ async fn strange(connection: &ValidConnection, passwords: &Passwords, context: &
         return false;
     }
     let mut relay = context.relay.clone();
-    let answer = tokio::time::timeout(LOOK, relay.admits(connection.id, &passwords.valid())).await;
+    let answer = tokio::time::timeout(QUICK_ANSWER, relay.admits(connection.id, &passwords.valid())).await;
     matches!(answer, Ok(Ok(Some(false))))
 }
 

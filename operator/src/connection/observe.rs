@@ -24,8 +24,8 @@ use crate::memory::Gone;
 /// that others wait for.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// The same, for what is merely good to know.
-const QUICK_ANSWER: Duration = Duration::from_secs(1);
+/// The same, for what is merely good to know, and where pods wait for it.
+pub(super) const QUICK_ANSWER: Duration = Duration::from_secs(1);
 
 /// What a namespace lacks for less is told to nobody: each begins so, and at a take-over a thousand of them wait for their turn.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -92,8 +92,8 @@ pub async fn objects(
     let pod = memory.pods.newest(id, company.pods.get(&ObjectRef::new(&name).within(&namespace)));
     let claim_name = names::claim(&name);
     let claim = memory.claims.newest(id, company.claims.get(&ObjectRef::new(&claim_name).within(&namespace)));
-    // Or hide what has lost its labels. The status has no UID of its pod: the next one that is seen begins anew.
-    let known_pod = before.and_then(|before| before.pod.as_ref()).map(|_| "");
+    // Or hide what has lost its labels. Of its pod the status knows the name alone: the next one that is seen begins anew.
+    let known_pod = before.and_then(|before| before.pod.as_ref()).map(|pod| pod.name.as_str());
     let pod = unlabelled((id, &namespace), pod, (&name, known_pod), &memory.gone_pods, context).await?;
     let known_claim = before.and_then(|before| before.volume.as_ref()).map(|volume| volume.uid.as_str());
     let claim = unlabelled((id, &namespace), claim, (&claim_name, known_claim), &memory.gone_claims, context).await?;
