@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 use kube::Resource;
 use relay::ConnectionId;
 
-/// After so long the cache is believed whatever it says: an object may have come and gone without our seeing it. In a burst of
-/// a thousand connections watches lag by half a minute, and to believe them would start each connection again, which makes
-/// them lag more. One that lags longer is the watchdog's business, and a name that is taken still refuses a second object.
+use crate::watch::Word;
+
+/// After so long the cache is believed whatever it says: an object may have come and gone while its watch was broken, so that
+/// nothing newer was ever seen. In a burst of a thousand connections watches lag by half a minute, and to believe them would
+/// start each connection again, which makes them lag more. One that lags longer is the watchdog's business, and a name that is
+/// taken still refuses a second object.
 const BELIEVED: Duration = Duration::from_mins(1);
 
 /// Whether the first of two versions of one resource is at least as new. The API server promises since 1.35 that they are
@@ -45,20 +48,21 @@ impl<K: Resource> Newest<K> {
         self.with(|all| all.get(id).map(|(written, _)| written.clone()))
     }
 
-    /// The newer of the cached object and the one that we wrote. What a cache has is forgotten here, so that nothing else may
-    /// be given for one.
-    pub fn newest(&self, id: ConnectionId, cached: Option<Arc<K>>) -> Option<Arc<K>> {
+    /// The newer of what the cache says and what we wrote. What a cache has is forgotten here, so that nothing else may be
+    /// given for one.
+    pub fn newest(&self, id: ConnectionId, cached: Word<K>) -> Option<Arc<K>> {
         self.newest_at(id, cached, Instant::now())
     }
 
-    fn newest_at(&self, id: ConnectionId, cached: Option<Arc<K>>, now: Instant) -> Option<Arc<K>> {
+    fn newest_at(&self, id: ConnectionId, Word { object: cached, up_to }: Word<K>, now: Instant) -> Option<Arc<K>> {
         self.with(|all| {
             let Some((written, at)) = all.get(&id) else { return cached };
-            let behind = |cached: &Arc<K>| {
-                !at_least(cached.meta().resource_version.as_deref(), written.meta().resource_version.as_deref())
-            };
-            // What we deleted was in the cache, so that a cache without it has seen it go.
-            let unseen = || written.meta().deletion_timestamp.is_none();
+            let version = written.meta().resource_version.as_deref();
+            let behind = |cached: &Arc<K>| !at_least(cached.meta().resource_version.as_deref(), version);
+            // A cache that is further than our write, and does not hold it, has seen it go: somebody may have deleted it before
+            // we looked again. What we deleted ourselves was in it.
+            let passed = version.and_then(|version| version.parse().ok()).is_some_and(|version: u64| up_to >= version);
+            let unseen = || written.meta().deletion_timestamp.is_none() && !passed;
             if cached.as_ref().map_or_else(unseen, behind) && now.saturating_duration_since(*at) < BELIEVED {
                 return Some(written.clone());
             }
@@ -100,6 +104,11 @@ mod tests {
         Arc::new(pod)
     }
 
+    /// What a cache says that has come so far.
+    fn word(cached: Option<&str>, up_to: u64) -> Word<Pod> {
+        Word { object: cached.map(pod), up_to }
+    }
+
     fn version(pod: Option<Arc<Pod>>) -> Option<String> {
         pod.and_then(|pod| pod.resource_version())
     }
@@ -108,10 +117,10 @@ mod tests {
     fn a_cache_that_is_behind_does_not_hide_our_own_write_and_one_that_is_not_wins() {
         let (newest, id) = (Newest::default(), ConnectionId(uuid::Uuid::from_u128(1)));
         newest.keep(id, pod("9"));
-        assert_eq!(version(newest.newest(id, None)).as_deref(), Some("9"));
-        assert_eq!(version(newest.newest(id, Some(pod("8")))).as_deref(), Some("9"));
-        assert_eq!(version(newest.newest(id, Some(pod("10")))).as_deref(), Some("10"), "compared as numbers");
-        assert_eq!(newest.newest(id, None), None, "once the cache was there, its word is the last");
+        assert_eq!(version(newest.newest(id, word(None, 8))).as_deref(), Some("9"));
+        assert_eq!(version(newest.newest(id, word(Some("8"), 8))).as_deref(), Some("9"));
+        assert_eq!(version(newest.newest(id, word(Some("10"), 10))).as_deref(), Some("10"), "compared as numbers");
+        assert_eq!(newest.newest(id, word(None, 10)), None, "once the cache was there, its word is the last");
     }
 
     #[test]
@@ -119,18 +128,27 @@ mod tests {
         let (newest, id) = (Newest::default(), ConnectionId(uuid::Uuid::from_u128(1)));
         newest.keep(id, pod("9"));
         for _ in 0..3 {
-            assert_eq!(version(newest.newest(id, None)).as_deref(), Some("9"), "a cache that is far behind");
+            assert_eq!(version(newest.newest(id, word(None, 0))).as_deref(), Some("9"), "a cache that is far behind");
             assert_eq!(version(newest.written(&id)).as_deref(), Some("9"));
         }
-        assert_eq!(version(newest.newest(id, Some(pod("9")))).as_deref(), Some("9"));
+        assert_eq!(version(newest.newest(id, word(Some("9"), 9))).as_deref(), Some("9"));
         assert_eq!(newest.written(&id), None);
+    }
+
+    #[test]
+    fn what_somebody_deleted_before_we_looked_again_is_gone_as_soon_as_the_cache_is_further_than_our_write() {
+        let (newest, id) = (Newest::default(), ConnectionId(uuid::Uuid::from_u128(1)));
+        newest.keep(id, pod("9"));
+        assert_eq!(version(newest.newest(id, word(None, 8))).as_deref(), Some("9"), "it may not have come there yet");
+        assert_eq!(newest.newest(id, word(None, 10)), None);
+        assert_eq!(newest.believed(&id), None, "and nobody waits for it any more");
     }
 
     #[test]
     fn a_pod_that_we_deleted_is_gone_when_the_cache_says_so() {
         let (newest, id) = (Newest::default(), ConnectionId(uuid::Uuid::from_u128(1)));
         newest.keep(id, Arc::new(crate::connection::plan::fixtures::being_deleted((*pod("9")).clone())));
-        assert_eq!(newest.newest(id, None), None);
+        assert_eq!(newest.newest(id, word(None, 0)), None);
     }
 
     #[test]
@@ -140,6 +158,6 @@ mod tests {
         let later = Instant::now() + BELIEVED;
         assert!(newest.believed(&id).is_some_and(|left| left <= BELIEVED));
         assert_eq!(newest.believed_at(&id, later), None, "whoever waited for the end of it would wait for ever");
-        assert_eq!(newest.newest_at(id, None, later), None);
+        assert_eq!(newest.newest_at(id, word(None, 0), later), None);
     }
 }

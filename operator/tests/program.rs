@@ -51,6 +51,16 @@ impl Stage {
     }
 }
 
+/// A test that failed shows what the program said.
+impl Drop for Stage {
+    #[expect(clippy::print_stderr, reason = "it is for whoever reads the test's output")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(self.log.path()).unwrap_or_default());
+        }
+    }
+}
+
 fn connection(name: &str, annotations: &serde_json::Value) -> WhatsAppConnection {
     let object = json!({"apiVersion": "whatsapp-operator.dev/v1alpha1", "kind": "WhatsAppConnection",
         "metadata": {"name": name, "annotations": annotations}, "spec": {"companyId": "acme"}});

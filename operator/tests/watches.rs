@@ -6,16 +6,16 @@ mod stage;
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crds::WhatsAppConnection;
 use harness::{Fault, Proxy, eventually};
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 use kube::client::Body;
-use kube::{Client, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use operator::watch::Bounds;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -180,4 +180,36 @@ async fn an_api_server_that_refuses_for_a_minute_makes_everything_later_and_noth
 
     assert_eq!(stage.pod("before").await.uid(), before, "a refusal ends no pod");
     assert_eq!(pods_made(&stage), 3, "a pod for each connection, and no other");
+}
+
+/// A client through which the answer to the first pod that is made comes only once the watches have seen the pod come and go.
+fn hearing_late(client: Client, pods: Api<Pod>) -> Client {
+    let first = Arc::new(AtomicBool::new(true));
+    let service = service_fn(move |request: Request<Body>| {
+        let (client, pods, first) = (client.clone(), pods.clone(), first.clone());
+        async move {
+            let makes_a_pod = request.method() == Method::POST && request.uri().path().ends_with("/pods");
+            let response = client.send(request).await?;
+            if makes_a_pod && response.status() == StatusCode::CREATED && first.swap(false, Ordering::Relaxed) {
+                pods.delete("sales", &DeleteParams::default().grace_period(0)).await?;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Ok::<Response<Body>, BoxError>(response)
+        }
+    });
+    Client::new(service, "default")
+}
+
+/// What would be lost: a minute of a session, for a pod that was taken away before the operator had seen it stand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_goes_before_its_maker_hears_of_it_is_not_believed_to_stand() {
+    let mut stage = Stage::without_operator().await;
+    let client = operator::client::from(stage.plane.config().await, SILENCE * 10).expect("a client");
+    stage.start_operator_with(hearing_late(client, stage.api()));
+    stage.create("sales").await;
+    eventually(SOON, "another pod", async || match (pods_made(&stage), stage.api::<Pod>().get_opt("sales").await) {
+        (2, Ok(Some(_))) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
 }

@@ -89,9 +89,9 @@ pub async fn objects(
         return Err(Error::HomeNotReady { namespace, lack, lasts: since > PATIENCE });
     }
     // Either cache may be behind our own last write.
-    let pod = memory.pods.newest(id, company.pods.get(&ObjectRef::new(&name).within(&namespace)));
+    let pod = memory.pods.newest(id, company.pods.word(&ObjectRef::new(&name).within(&namespace)));
     let claim_name = names::claim(&name);
-    let claim = memory.claims.newest(id, company.claims.get(&ObjectRef::new(&claim_name).within(&namespace)));
+    let claim = memory.claims.newest(id, company.claims.word(&ObjectRef::new(&claim_name).within(&namespace)));
     // Or hide what has lost its labels. Of its pod the status knows the name alone: the next one that is seen begins anew.
     let known_pod = before.and_then(|before| before.pod.as_ref()).map(|pod| pod.name.as_str());
     let pod = unlabelled((id, &namespace), pod, (&name, known_pod), &memory.gone_pods, context).await?;

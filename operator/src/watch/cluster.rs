@@ -14,6 +14,8 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use relay::{CompanyId, ConnectionId};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::cache::Cache;
+
 /// Where every connection stands, by its id.
 pub type References = Arc<RwLock<HashMap<ConnectionId, ObjectRef<WhatsAppConnection>>>>;
 
@@ -33,9 +35,9 @@ pub struct Company {
     /// The company.
     pub id: CompanyId,
     /// Its session pods.
-    pub pods: Store<Pod>,
+    pub pods: Cache<Pod>,
     /// Their volumes.
-    pub claims: Store<PersistentVolumeClaim>,
+    pub claims: Cache<PersistentVolumeClaim>,
     /// Whether its network policy stands.
     pub policy: Policy,
     /// Since when something has been seen missing.
@@ -70,8 +72,8 @@ impl Company {
     /// Of caches that the task fills as long as somebody holds this.
     pub(super) fn new(
         id: CompanyId,
-        pods: Store<Pod>,
-        claims: Store<PersistentVolumeClaim>,
+        pods: Cache<Pod>,
+        claims: Cache<PersistentVolumeClaim>,
         policy: Policy,
         watch: AbortOnDropHandle<()>,
     ) -> Self {
@@ -89,7 +91,7 @@ impl Company {
     pub fn lacks(&self) -> Option<(&'static str, Duration)> {
         let lack = if !self.is_prepared() {
             Some("the network policy does not stand")
-        } else if !filled(&self.pods) || !filled(&self.claims) {
+        } else if !filled(&self.pods.store) || !filled(&self.claims.store) {
             Some("pods and claims cannot be watched")
         } else {
             None

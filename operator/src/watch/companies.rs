@@ -16,6 +16,7 @@ use relay::CompanyId;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::cache::{Cache, Progress};
 use super::cluster::{self, Cluster, Company, Policy};
 use super::life::{CLAIM, NAMESPACE, POD, POLICY};
 use super::stream::{Watches, touched};
@@ -98,20 +99,15 @@ fn watch_company(
     let (pods, pods_writer) = store();
     let (claims, claims_writer) = store();
     let (_, policies_writer) = store();
+    let (pods_progress, claims_progress) = (Progress::default(), Progress::default());
     let ours = format!("{}={}", MANAGED_BY.0, MANAGED_BY.1);
-    let pod_events =
-        touched(watches.keep(within::<Pod>(namespace), POD, Some(&ours), pods_writer)).map(|pod| pod.name_any());
-    let claim_events =
-        touched(watches.keep(within::<PersistentVolumeClaim>(namespace), CLAIM, Some(&ours), claims_writer))
-            .filter_map(|claim| {
-                future::ready(
-                    claim
-                        .labels()
-                        .get(crds::CONNECTION_LABEL)
-                        .cloned()
-                        .filter(|name| names::claim(name) == claim.name_any()),
-                )
-            });
+    let pod_events = watches.keep(within::<Pod>(namespace), POD, Some(&ours), pods_writer);
+    let pod_events = touched(pods_progress.clone().follow(pod_events)).map(|pod| pod.name_any());
+    let claim_events = watches.keep(within::<PersistentVolumeClaim>(namespace), CLAIM, Some(&ours), claims_writer);
+    let claim_events = touched(claims_progress.clone().follow(claim_events)).filter_map(|claim| {
+        let name = claim.labels().get(crds::CONNECTION_LABEL).cloned();
+        future::ready(name.filter(|name| names::claim(name) == claim.name_any()))
+    });
     let mut both = Box::pin(futures::stream::select(pod_events, claim_events));
     let mut policies = Box::pin(watches.keep(
         within::<PartialObjectMeta<NetworkPolicy>>(namespace),
@@ -152,6 +148,7 @@ fn watch_company(
             }
         }
     });
+    let (pods, claims) = (Cache::new(pods, pods_progress), Cache::new(claims, claims_progress));
     Company::new(id.clone(), pods, claims, policy, AbortOnDropHandle::new(task))
 }
 

@@ -1,12 +1,14 @@
 //! The watches and what they fill and tell. Each watch has a backoff of its own and its errors are counted and dropped
 //! before anything is merged: with one shared backoff a single broken watch can keep all others from ever coming back.
 
+mod cache;
 mod cluster;
 mod companies;
 mod connections;
 mod life;
 mod stream;
 
+pub use cache::Word;
 pub use cluster::{Cluster, Company};
 pub use life::{KINDS, Lives};
 pub use stream::Bounds;

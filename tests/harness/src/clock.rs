@@ -21,7 +21,10 @@ impl Clock {
     /// When the folder is gone.
     #[expect(clippy::expect_used, reason = "a test without what it stands on has failed")]
     pub fn set(&self, offset: &str) {
-        fs::write(&self.0, offset).expect("written");
+        // At once: the program may read at any moment.
+        let whole = self.0.with_extension("new");
+        fs::write(&whole, offset).expect("written");
+        fs::rename(whole, &self.0).expect("in its place");
     }
 
     /// What makes a program live by it.
