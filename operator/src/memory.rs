@@ -1,7 +1,7 @@
 //! What this process remembers of each connection between two reconciles.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
@@ -59,6 +59,18 @@ impl Memory {
             gone_pods: Gone::default(),
             gone_claims: Gone::default(),
         }
+    }
+
+    /// Keeps a pod as a write of ours left it. It is there, whatever was said of one of its name.
+    pub fn keep_pod(&self, id: ConnectionId, pod: Pod) {
+        self.pods.keep(id, Arc::new(pod));
+        self.gone_pods.forget(&id);
+    }
+
+    /// The same of a claim.
+    pub fn keep_claim(&self, id: ConnectionId, claim: PersistentVolumeClaim) {
+        self.claims.keep(id, Arc::new(claim));
+        self.gone_claims.forget(&id);
     }
 
     /// Forgets a connection that is gone.

@@ -28,7 +28,15 @@ pub fn at_least(version: Option<&str>, other: Option<&str>) -> bool {
 
 /// The newest object of one kind that a write of ours gave, of each connection whose cache may be behind.
 #[derive(Debug)]
-pub struct Newest<K>(Mutex<HashMap<ConnectionId, (Arc<K>, Instant)>>);
+pub struct Newest<K>(Mutex<HashMap<ConnectionId, Write<K>>>);
+
+#[derive(Debug)]
+struct Write<K> {
+    gave: Arc<K>,
+    at: Instant,
+    /// Whether the cache may never have held the object. What we deleted because the cache held it has gone once it does not.
+    unseen: bool,
+}
 
 impl<K> Default for Newest<K> {
     fn default() -> Self {
@@ -39,13 +47,17 @@ impl<K> Default for Newest<K> {
 impl<K: Resource> Newest<K> {
     /// Keeps what a write gave.
     pub fn keep(&self, id: ConnectionId, written: Arc<K>) {
-        self.with(|all| all.insert(id, (written, Instant::now())));
+        self.with(|all| {
+            let unseen =
+                written.meta().deletion_timestamp.is_none() || all.get(&id).is_some_and(|before| before.unseen);
+            all.insert(id, Write { gave: written, at: Instant::now(), unseen })
+        });
     }
 
     /// What we wrote, as long as it is believed and no cache is known to have it.
     pub fn written(&self, id: &ConnectionId) -> Option<Arc<K>> {
         self.believed(id)?;
-        self.with(|all| all.get(id).map(|(written, _)| written.clone()))
+        self.with(|all| all.get(id).map(|write| write.gave.clone()))
     }
 
     /// The newer of what the cache says and what we wrote. What a cache has is forgotten here, so that nothing else may be
@@ -56,15 +68,15 @@ impl<K: Resource> Newest<K> {
 
     fn newest_at(&self, id: ConnectionId, Word { object: cached, up_to }: Word<K>, now: Instant) -> Option<Arc<K>> {
         self.with(|all| {
-            let Some((written, at)) = all.get(&id) else { return cached };
-            let version = written.meta().resource_version.as_deref();
+            let Some(Write { gave, at, unseen }) = all.get(&id) else { return cached };
+            let version = gave.meta().resource_version.as_deref();
             let behind = |cached: &Arc<K>| !at_least(cached.meta().resource_version.as_deref(), version);
-            // A cache that is further than our write, and does not hold it, has seen it go: somebody may have deleted it before
-            // we looked again. What we deleted ourselves was in it.
+            // A cache that is as far as our write, and does not hold it, has seen it go: somebody may have deleted it, or taken
+            // its labels off, before we looked again.
             let passed = version.and_then(|version| version.parse().ok()).is_some_and(|version: u64| up_to >= version);
-            let unseen = || written.meta().deletion_timestamp.is_none() && !passed;
-            if cached.as_ref().map_or_else(unseen, behind) && now.saturating_duration_since(*at) < BELIEVED {
-                return Some(written.clone());
+            let to_come = || *unseen && !passed;
+            if cached.as_ref().map_or_else(to_come, behind) && now.saturating_duration_since(*at) < BELIEVED {
+                return Some(gave.clone());
             }
             all.remove(&id);
             cached
@@ -78,7 +90,7 @@ impl<K: Resource> Newest<K> {
 
     fn believed_at(&self, id: &ConnectionId, now: Instant) -> Option<Duration> {
         let left = |at: Instant| BELIEVED.checked_sub(now.saturating_duration_since(at));
-        self.with(|all| all.get(id).and_then(|(_, at)| left(*at))).filter(|left| !left.is_zero())
+        self.with(|all| all.get(id).and_then(|write| left(write.at))).filter(|left| !left.is_zero())
     }
 
     /// Forgets what was written for a connection: it is gone, or was taken away by ourselves.
@@ -86,7 +98,7 @@ impl<K: Resource> Newest<K> {
         self.with(|all| all.remove(id));
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut HashMap<ConnectionId, (Arc<K>, Instant)>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<ConnectionId, Write<K>>) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -140,15 +152,22 @@ mod tests {
         let (newest, id) = (Newest::default(), ConnectionId(uuid::Uuid::from_u128(1)));
         newest.keep(id, pod("9"));
         assert_eq!(version(newest.newest(id, word(None, 8))).as_deref(), Some("9"), "it may not have come there yet");
-        assert_eq!(newest.newest(id, word(None, 10)), None);
+        assert_eq!(newest.newest(id, word(None, 9)), None, "it would hold it");
         assert_eq!(newest.believed(&id), None, "and nobody waits for it any more");
+        newest.keep(id, pod("11"));
+        assert_eq!(newest.newest(id, word(None, 13)), None);
     }
 
     #[test]
-    fn a_pod_that_we_deleted_is_gone_when_the_cache_says_so() {
+    fn a_pod_that_we_deleted_is_gone_when_the_cache_that_held_it_says_so() {
         let (newest, id) = (Newest::default(), ConnectionId(uuid::Uuid::from_u128(1)));
-        newest.keep(id, Arc::new(crate::connection::plan::fixtures::being_deleted((*pod("9")).clone())));
+        let ending = |version| Arc::new(crate::connection::plan::fixtures::being_deleted((*pod(version)).clone()));
+        newest.keep(id, ending("9"));
         assert_eq!(newest.newest(id, word(None, 0)), None);
+        newest.keep(id, pod("10"));
+        newest.keep(id, ending("11"));
+        assert_eq!(version(newest.newest(id, word(None, 8))).as_deref(), Some("11"), "made and deleted within its lag");
+        assert_eq!(newest.newest(id, word(None, 12)), None);
     }
 
     #[test]

@@ -201,6 +201,7 @@ async fn reconcile(connection: Arc<WhatsAppConnection>, context: Arc<Context>) -
 
 fn after_error(connection: &WhatsAppConnection, _: &Error, context: &Context) -> Action {
     let id = connection.metadata.uid.as_deref().and_then(|uid| uid.parse().ok());
+    let id = id.filter(|id| context.cluster.reference(id).is_some());
     let (now, jitter) = (runtime::ambient::now(), runtime::ambient::random_fraction());
     Action::requeue(id.map_or(SWEEP, |id| context.memory.failures.another(id, now, jitter)))
 }

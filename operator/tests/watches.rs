@@ -6,19 +6,18 @@ mod stage;
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crds::WhatsAppConnection;
-use harness::{Fault, Proxy, eventually};
+use harness::{Busy, Fault, Proxy, eventually};
 use http::{Method, Request, Response, StatusCode};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::client::Body;
 use kube::{Api, Client, ResourceExt};
 use operator::watch::Bounds;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tower::{BoxError, service_fn};
 
 use stage::{SOON, Stage};
@@ -124,25 +123,6 @@ async fn connections_that_are_reset_for_a_minute_do_no_harm() {
     in_step_again(&stage).await;
 }
 
-/// A client that, while it is told to, answers as an API server does that has too much to do. (A real one's flow control
-/// lets one request at a time through even at a priority level without seats.) What it lets through goes to the real one.
-fn refusing(client: Client, busy: watch::Receiver<bool>, refused: Arc<AtomicUsize>) -> Client {
-    let service = service_fn(move |request: Request<Body>| {
-        let (client, busy, refused) = (client.clone(), *busy.borrow(), refused.clone());
-        async move {
-            if !busy {
-                return Ok::<Response<Body>, BoxError>(client.send(request).await?);
-            }
-            refused.fetch_add(usize::from(request.uri().path().contains("/leases")), Ordering::Relaxed);
-            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 429,
-                "reason": "TooManyRequests", "message": "too many requests, please try again later"});
-            let answer = Response::builder().status(429).header("Retry-After", "1");
-            Ok(answer.body(Body::from(status.to_string().into_bytes()))?)
-        }
-    });
-    Client::new(service, "default")
-}
-
 /// How many pods the API server made for the operator.
 fn pods_made(stage: &Stage) -> usize {
     let log = fs::read_to_string(stage.plane.audit_log()).expect("is there");
@@ -158,23 +138,22 @@ fn pods_made(stage: &Stage) -> usize {
 async fn an_api_server_that_refuses_for_a_minute_makes_everything_later_and_nothing_twice() {
     let mut stage = Stage::without_operator().await;
     let client = operator::client::from(stage.plane.config().await, SILENCE * 10).expect("a client");
-    let (make_busy, busy) = watch::channel(false);
-    let refused = Arc::new(AtomicUsize::new(0));
-    stage.start_operator_with(refusing(client, busy, refused.clone()));
+    let busy = Busy::default();
+    stage.start_operator_with(busy.client(client, "/leases"));
     stage.create("before").await;
     let before = stage.pod("before").await.uid();
 
     let begun = Instant::now();
-    make_busy.send_replace(true);
+    busy.set(true);
     stage.create("during").await;
     // It tries the lease once a second: refused for longer than a leader may go without.
-    eventually(SOON * 3, "the leadership to lapse", async || match refused.load(Ordering::Relaxed) {
+    eventually(SOON * 3, "the leadership to lapse", async || match busy.refused() {
         enough if enough >= 12 => Ok(()),
         few => Err(few),
     })
     .await;
     tokio::time::sleep_until((begun + OUTAGE).into()).await;
-    make_busy.send_replace(false);
+    busy.set(false);
     eventually(RECOVERY, "what was made meanwhile", async || stage.api::<Pod>().get("during").await).await;
     in_step_again(&stage).await;
 
@@ -182,16 +161,23 @@ async fn an_api_server_that_refuses_for_a_minute_makes_everything_later_and_noth
     assert_eq!(pods_made(&stage), 3, "a pod for each connection, and no other");
 }
 
-/// A client through which the answer to the first pod that is made comes only once the watches have seen the pod come and go.
-fn hearing_late(client: Client, pods: Api<Pod>) -> Client {
-    let first = Arc::new(AtomicBool::new(true));
+/// A client through which the answer to the `nth` pod that is made comes only once something was done to that pod, and the
+/// watches had time to see both.
+fn meddling<F>(client: Client, nth: usize, meddle: impl Fn() -> F + Clone + Send + 'static) -> Client
+where
+    F: Future<Output = ()> + Send,
+{
+    let made = Arc::new(AtomicUsize::new(0));
     let service = service_fn(move |request: Request<Body>| {
-        let (client, pods, first) = (client.clone(), pods.clone(), first.clone());
+        let (client, made, meddle) = (client.clone(), made.clone(), meddle.clone());
         async move {
             let makes_a_pod = request.method() == Method::POST && request.uri().path().ends_with("/pods");
             let response = client.send(request).await?;
-            if makes_a_pod && response.status() == StatusCode::CREATED && first.swap(false, Ordering::Relaxed) {
-                pods.delete("sales", &DeleteParams::default().grace_period(0)).await?;
+            if makes_a_pod
+                && response.status() == StatusCode::CREATED
+                && made.fetch_add(1, Ordering::Relaxed) + 1 == nth
+            {
+                meddle().await;
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             Ok::<Response<Body>, BoxError>(response)
@@ -200,15 +186,60 @@ fn hearing_late(client: Client, pods: Api<Pod>) -> Client {
     Client::new(service, "default")
 }
 
+/// An operator to whose `nth` pod something is done before it hears of it, with one connection.
+async fn meddled_with<F>(nth: usize, meddle: impl Fn(Api<Pod>) -> F + Clone + Send + 'static) -> Stage
+where
+    F: Future<Output = ()> + Send,
+{
+    let mut stage = Stage::without_operator().await;
+    let client = operator::client::from(stage.plane.config().await, SILENCE * 10).expect("a client");
+    let pods = stage.api::<Pod>();
+    stage.start_operator_with(meddling(client, nth, move || meddle(pods.clone())));
+    stage.create("sales").await;
+    stage
+}
+
+/// That so many pods were made, and that there is one which pleases.
+async fn made_so_far(stage: &Stage, pods: usize, pleases: impl Fn(&Pod) -> bool) {
+    eventually(SOON, "the pod", async || match (pods_made(stage), stage.api::<Pod>().get_opt("sales").await) {
+        (made, Ok(Some(pod))) if made == pods && pleases(&pod) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+}
+
 /// What would be lost: a minute of a session, for a pod that was taken away before the operator had seen it stand.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_that_goes_before_its_maker_hears_of_it_is_not_believed_to_stand() {
-    let mut stage = Stage::without_operator().await;
-    let client = operator::client::from(stage.plane.config().await, SILENCE * 10).expect("a client");
-    stage.start_operator_with(hearing_late(client, stage.api()));
-    stage.create("sales").await;
-    eventually(SOON, "another pod", async || match (pods_made(&stage), stage.api::<Pod>().get_opt("sales").await) {
-        (2, Ok(Some(_))) => Ok(()),
+    let now = DeleteParams::default().grace_period(0);
+    let stage = meddled_with(1, move |pods| {
+        let now = now.clone();
+        async move { drop(pods.delete("sales", &now).await.expect("is deleted")) }
+    })
+    .await;
+    made_so_far(&stage, 2, |_| true).await;
+    stage.create("next").await;
+    stage.pod("next").await;
+    assert_eq!(pods_made(&stage), 3, "and none twice");
+}
+
+/// What would be lost: a session that runs, which nobody would watch, or end when it is suspended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_loses_its_labels_before_its_maker_hears_of_it_is_found() {
+    const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+    // Not the first: that one's end was asked for, and the answer must not be taken for the next one's.
+    let stage = meddled_with(2, |pods| async move {
+        let off = Patch::Merge(json!({"metadata": {"labels": {MANAGED_BY: null}}}));
+        pods.patch("sales", &PatchParams::default(), &off).await.expect("is patched");
+    })
+    .await;
+    made_so_far(&stage, 1, |_| true).await;
+    stage.condition("sales", "PodReady", "False", "Starting").await;
+    stage.api::<Pod>().delete("sales", &DeleteParams::default().grace_period(0)).await.expect("is deleted");
+    made_so_far(&stage, 2, |pod| pod.labels().contains_key(MANAGED_BY)).await;
+    stage.edit("sales", json!({"state": "Suspended"})).await;
+    eventually(SOON, "the pod to be gone", async || match stage.api::<Pod>().get_opt("sales").await {
+        Ok(None) => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;

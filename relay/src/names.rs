@@ -60,10 +60,17 @@ impl Names {
         self.key("fence")
     }
 
+    /// Who took the session last and has not given it back. Never expires: that a lease ran out does not say that its holder
+    /// has stopped.
+    #[must_use]
+    pub fn holder(&self) -> String {
+        self.key("holder")
+    }
+
     /// Every key of the connection, for its deletion.
     #[must_use]
-    pub fn all_keys(&self) -> [String; 6] {
-        [self.events(), self.commands(), self.status(), self.link(), self.lease(), self.fence()]
+    pub fn all_keys(&self) -> [String; 7] {
+        [self.events(), self.commands(), self.status(), self.link(), self.lease(), self.fence(), self.holder()]
     }
 
     /// Channel: look at the stream of events.

@@ -163,6 +163,53 @@ async fn one_holder_at_a_time_and_whoever_was_overtaken_is_refused() {
     held(&mut own, id(1), "pod-b").await;
 }
 
+/// What becomes of a lease when Redis' clock is set by so many hours, forward or back.
+async fn set_the_clock(redis: &Redis, hours: i64) {
+    let mut client = admin(redis);
+    let left: i64 = redis::cmd("PTTL").arg(Names(id(1)).lease()).query_async(&mut client).await.expect("answers");
+    let mut expire = redis::cmd("PEXPIRE");
+    expire.arg(Names(id(1)).lease()).arg(left - hours * 3_600_000);
+    expire.query_async::<()>(&mut client).await.expect("answers");
+}
+
+/// What would be lost: the promise of one pod at work for an account, when a lease ends though its holder renews it.
+#[tokio::test]
+async fn a_lease_that_ran_out_says_whether_its_holder_must_have_stopped() {
+    let redis = Redis::start().await;
+    let mut own = session_of(&redis, id(1)).await;
+    let first = held(&mut own, id(1), "pod-a").await;
+    assert!(first.was_free, "nobody was there");
+
+    set_the_clock(&redis, 1).await;
+    first.renew(&mut own).await.expect("nobody else has taken it");
+    assert!(matches!(Lease::acquire(&mut own, id(1), "pod-b").await, Ok(Acquired::HeldByOther(_))));
+    set_the_clock(&redis, 1).await;
+    let second = held(&mut own, id(1), "pod-b").await;
+    assert!(!second.was_free, "the first may not know it yet");
+    assert!(matches!(first.renew(&mut own).await, Err(RelayError::Fenced { .. })));
+    let second = held(&mut own, id(1), "pod-b").await;
+    assert!(!second.was_free, "to be started anew does not make it free");
+    set_the_clock(&redis, 1).await;
+    assert!(matches!(second.renew(&mut own).await, Err(RelayError::Fenced { .. })), "who is not confirmed has nothing");
+    let second = held(&mut own, id(1), "pod-b").await;
+    second.confirm(&mut own).await.expect("is held");
+    set_the_clock(&redis, 1).await;
+    second.renew(&mut own).await.expect("nobody else has taken it");
+
+    set_the_clock(&redis, -1).await;
+    let Ok(Acquired::HeldByOther(left)) = Lease::acquire(&mut own, id(1), "pod-c").await else { panic!("it is held") };
+    assert!(left > Lease::TIME_TO_LIVE, "{left:?}");
+    let Ok(Acquired::Held(third)) = Lease::take_over(&mut own, id(1), "pod-c").await else { panic!("is not taken") };
+    assert!(third.fence > second.fence && !third.was_free);
+    assert!(matches!(second.confirm(&mut own).await, Err(RelayError::Fenced { .. })));
+    third.release(&mut own).await.expect("is given back");
+    let fourth = held(&mut own, id(1), "pod-d").await;
+    assert!(!fourth.was_free, "the second, whom the third never outlasted");
+    fourth.confirm(&mut own).await.expect("is held");
+    fourth.release(&mut own).await.expect("is given back");
+    assert!(held(&mut own, id(1), "pod-e").await.was_free);
+}
+
 #[tokio::test]
 async fn a_command_stays_until_it_is_finished_and_one_that_cannot_be_read_stops_nobody() {
     let redis = Redis::start().await;

@@ -23,9 +23,7 @@ const REACTION: Duration = Duration::from_secs(2);
 /// Without a renewal for so long it acts.
 const ACTS_AFTER: Duration = Lease::GIVE_UP_AFTER.saturating_add(REACTION);
 
-/// When another pod may hold the lease: the three seconds of [`Lease::GIVE_UP_AFTER`] later.
-const LEASE_ENDS_AFTER: Duration = Lease::GIVE_UP_AFTER.saturating_add(Duration::from_secs(3));
-const _: () = assert!(ACTS_AFTER.as_millis() < LEASE_ENDS_AFTER.as_millis());
+const _: () = assert!(ACTS_AFTER.as_millis() < Lease::TIME_TO_LIVE.as_millis());
 
 /// Longest sleep of the thread. Shorter than [`REACTION`], so that a loss that comes early is seen in time.
 const LOOK: Duration = Duration::from_millis(500);
@@ -144,7 +142,7 @@ mod tests {
     fn it_acts_between_the_pods_own_end_and_the_end_of_the_lease() {
         let guard = Guard::default();
         let asked = guard.epoch + Duration::from_secs(100);
-        assert_eq!(turn_of(&guard, asked + LEASE_ENDS_AFTER), Turn::Sleep(LOOK), "no lease is held");
+        assert_eq!(turn_of(&guard, asked + Lease::TIME_TO_LIVE), Turn::Sleep(LOOK), "no lease is held");
         guard.renewed(asked);
         assert_eq!(turn_of(&guard, asked + Lease::GIVE_UP_AFTER), Turn::Sleep(LOOK), "the pod's own turn");
         let just_before = asked + ACTS_AFTER.saturating_sub(Duration::from_millis(100));
@@ -162,7 +160,7 @@ mod tests {
         guard.lost(asked + Duration::from_secs(5));
         assert_eq!(turn_of(&guard, asked + Duration::from_secs(5)), Turn::Sleep(LOOK));
         assert_eq!(turn_of(&guard, asked + Duration::from_secs(5) + REACTION), Turn::Act);
-        guard.lost(asked + LEASE_ENDS_AFTER);
+        guard.lost(asked + Lease::TIME_TO_LIVE);
         assert_eq!(turn_of(&guard, asked + Duration::from_secs(5) + REACTION), Turn::Act);
     }
 
@@ -173,6 +171,6 @@ mod tests {
         guard.ended();
         guard.renewed(guard.epoch);
         guard.lost(guard.epoch);
-        assert_eq!(turn_of(&guard, guard.epoch + LEASE_ENDS_AFTER), Turn::End);
+        assert_eq!(turn_of(&guard, guard.epoch + Lease::TIME_TO_LIVE), Turn::End);
     }
 }

@@ -22,13 +22,15 @@ impl ReplicaId {
 
 impl Store {
     /// Says that the replica lives, and gives all others that said so within the last six seconds. Forgets those that
-    /// did not for a minute.
+    /// did not for a minute. One that said so in the future spoke before the clock was set back: who lives says it anew within
+    /// a second.
     pub async fn beat(&self, own: ReplicaId) -> Result<Vec<ReplicaId>, StoreError> {
         let others = sqlx::query_scalar(
             "WITH own AS (INSERT INTO replicas (id, seen_at) VALUES ($1, clock_timestamp()) \
              ON CONFLICT (id) DO UPDATE SET seen_at = clock_timestamp()), \
              gone AS (DELETE FROM replicas WHERE seen_at < clock_timestamp() - interval '1 min' AND id <> $1) \
-             SELECT id FROM replicas WHERE seen_at > clock_timestamp() - interval '6 s' AND id <> $1",
+             SELECT id FROM replicas WHERE id <> $1 AND \
+             seen_at BETWEEN clock_timestamp() - interval '6 s' AND clock_timestamp() + interval '6 s'",
         )
         .bind(own)
         .fetch_all(&self.0)

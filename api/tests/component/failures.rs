@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::{Fault, Postgres, Proxy, eventually};
+use harness::{Busy, Fault, Postgres, Proxy, eventually};
 use kube::{Client, Config};
 use relay::{Endpoint, Event};
 use serde_json::{Value, json};
@@ -177,6 +177,41 @@ async fn without_the_kubernetes_api_what_is_known_is_shown_and_nothing_is_change
         })
         .await;
     }
+}
+
+/// Slower, never wrong: an API server with too much to do refuses for a while.
+#[tokio::test]
+async fn with_an_api_server_that_is_too_busy_changes_are_put_off_and_made_once() {
+    let busy = Busy::default();
+    let mut world = World::without_api().await;
+    let direct = world.cluster.clone();
+    world.cluster = busy.client(direct.clone(), "/whatsappconnections");
+    let mut world = world.with_api(|_| {}).await;
+    world.cluster = direct;
+    let acme = world.company().await;
+    let (id, mut session) = world.connected(&acme).await;
+
+    busy.set(true);
+    let one = format!("/whatsapp/connections/{id}");
+    assert_eq!(acme.caller.get(&one).await.json(200)["id"], json!(id));
+    for key in ["first", "second"] {
+        let answer = acme.caller.with_key("POST", "/whatsapp/connections", Some(key), json!({"name": key})).await;
+        not_now(&answer, "cluster_unavailable");
+    }
+    not_now(&acme.caller.patch(&one, json!({"displayName": "Later"})).await, "cluster_unavailable");
+    assert!(busy.refused() >= 3, "{}", busy.refused());
+    session.append(&Event::Message(incoming(ANA, "3A01", "meanwhile", 1))).await;
+    assert_eq!(acme.only_chat(id).await["lastMessage"]["text"], "meanwhile", "what does not need it goes on");
+    assert_eq!(world.health.missing(), [""; 0]);
+
+    busy.set(false);
+    // As their callers do after `Retry-After`.
+    for key in ["first", "second", "first"] {
+        acme.caller.with_key("POST", "/whatsapp/connections", Some(key), json!({"name": key})).await.json(201);
+    }
+    acme.caller.patch(&one, json!({"displayName": "Later"})).await.json(200);
+    let all = acme.caller.get("/whatsapp/connections").await.json(200);
+    assert_eq!(all["items"].as_array().unwrap().len(), 3, "each once: {all}");
 }
 
 impl World {

@@ -138,6 +138,22 @@ async fn a_paused_owner_that_wakes_up_does_no_harm() {
     stored(&world, id, 310).await;
 }
 
+/// What would be lost: messages, for as long as the clock of the database was set back, when a replica dies.
+#[tokio::test]
+async fn a_replica_that_died_before_the_clock_was_set_back_is_missed() {
+    let Two { world, mut owner, other: _other, id, mut session, mut socket, .. } = two().await;
+    let mut previous = None;
+    append(&mut session, 0..10).await;
+    hear(&mut socket, &mut previous, 0..10).await;
+    owner.kill().await;
+    // To whoever compares the two it is all the same: the clock goes back by an hour, or what it wrote goes ahead.
+    let ahead = "UPDATE replicas SET seen_at = seen_at + interval '1 hour'";
+    sqlx::query(ahead).execute(&world.database).await.unwrap();
+    append(&mut session, 10..20).await;
+    hear(&mut socket, &mut previous, 10..20).await;
+    stored(&world, id, 20).await;
+}
+
 /// The replica dies after it has stored a message and before Redis took its command.
 #[tokio::test]
 async fn a_message_whose_replica_died_leaves_once() {

@@ -1,7 +1,6 @@
 //! The only writes to the objects of a connection. Every call has a deadline and names what it was doing.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
@@ -39,9 +38,13 @@ pub async fn apply(connection: &ValidConnection, plan: &Plan, context: &Context)
                 allow(connection, &passwords, context).await?;
             }
             Action::GrowClaim(size) => grow(connection, size, context).await?,
-            Action::PutBack(Child::Pod) => put_back::<Pod>(connection, &connection.name, context).await?,
+            Action::PutBack(Child::Pod) => {
+                let pod = put_back_by_name(connection, &connection.name, context).await?;
+                context.memory.keep_pod(connection.id, pod);
+            }
             Action::PutBack(Child::Claim) => {
-                put_back::<PersistentVolumeClaim>(connection, &names::claim(&connection.name), context).await?;
+                let claim = put_back_by_name(connection, &names::claim(&connection.name), context).await?;
+                context.memory.keep_claim(connection.id, claim);
             }
             Action::DeletePod { uid, why } => {
                 // The next pod could not be made: this one had better stay.
@@ -73,7 +76,7 @@ async fn start(connection: &ValidConnection, claim: Claim, context: &Context) ->
             let name = names::claim(&connection.name);
             events::put_back::<PersistentVolumeClaim>(connection, &name, Taken::Volume, context).await;
         }
-        context.memory.claims.keep(connection.id, Arc::new(made));
+        context.memory.keep_claim(connection.id, made);
         Ok::<(), Error>(())
     };
     let _turn = context.turns.of(&connection.id).await;
@@ -91,7 +94,7 @@ async fn start(connection: &ValidConnection, claim: Claim, context: &Context) ->
             tracing::info!(pod = pod.metadata.uid, connection = %connection.id, company = %connection.company, "pod made");
             metrics::PODS_CREATED.count([]);
         }
-        context.memory.pods.keep(connection.id, Arc::new(pod));
+        context.memory.keep_pod(connection.id, pod);
         Ok::<(), Error>(())
     };
     // Both to their end, whatever becomes of the other.
@@ -134,11 +137,7 @@ async fn create<K: Object>(
             let there = call("look at what exists", api.get(&object.name_any())).await?;
             let name = || format!("{} {}", K::kind(&()), object.name_any());
             match ownership(&there, &connection.id) {
-                Ownership::Ours => Ok((there, false)),
-                Ownership::Orphaned => {
-                    put_back::<K>(connection, &object.name_any(), context).await?;
-                    Ok((there, false))
-                }
+                Ownership::Ours | Ownership::Orphaned => Ok((put_back(connection, there, context).await?, false)),
                 Ownership::Earlier => Err(Error::Leftover(name())),
                 Ownership::Foreign => Err(Error::NotOwned(name())),
             }
@@ -151,23 +150,30 @@ fn already_exists(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.is_already_exists())
 }
 
-/// Puts owner reference and labels back. Fails when the object changes at the same time; then it is looked at again.
-async fn put_back<K: Object>(connection: &ValidConnection, name: &str, context: &Context) -> Result<(), Error> {
-    let api: Api<K> = Api::namespaced(context.client.clone(), &connection.namespace);
-    let there = call("look at what lost its owner or its labels", api.get(name)).await?;
+/// Puts owner reference and labels back, if they are off, and gives the object as it is then. Fails when it changes at the
+/// same time; then it is looked at again.
+async fn put_back<K: Object>(connection: &ValidConnection, there: K, context: &Context) -> Result<K, Error> {
     if !is_bare(&there, connection) {
-        return Ok(());
+        return Ok(there);
     }
+    let (api, name) = (Api::<K>::namespaced(context.client.clone(), &connection.namespace), there.name_any());
     let orphaned = ownership(&there, &connection.id) == Ownership::Orphaned;
     let owners = if orphaned { vec![connection.owner.clone()] } else { there.owner_references().to_vec() };
     let patch = Patch::Merge(json!({"metadata": {
         "uid": there.uid(), "resourceVersion": there.resource_version(),
         "ownerReferences": owners, "labels": build::labels(connection),
     }}));
-    call("put owner reference and labels back", api.patch(name, &PatchParams::default(), &patch)).await?;
+    let whole = call("put owner reference and labels back", api.patch(&name, &PatchParams::default(), &patch)).await?;
     let taken = if orphaned { Taken::Owner } else { Taken::Labels };
-    events::put_back::<K>(connection, name, taken, context).await;
-    Ok(())
+    events::put_back::<K>(connection, &name, taken, context).await;
+    Ok(whole)
+}
+
+/// The same for an object that the caches do not hold as it is, or not at all.
+async fn put_back_by_name<K: Object>(connection: &ValidConnection, name: &str, context: &Context) -> Result<K, Error> {
+    let api: Api<K> = Api::namespaced(context.client.clone(), &connection.namespace);
+    let there = call("look at what lost its owner or its labels", api.get(name)).await?;
+    put_back(connection, there, context).await
 }
 
 /// The passwords in the Secret, which is made when it is not there. They are the truth: the user in Redis is set to
@@ -248,7 +254,7 @@ async fn grow(connection: &ValidConnection, size: &str, context: &Context) -> Re
     let patch = Patch::Merge(json!({"spec": {"resources": {"requests": {"storage": size}}}}));
     let name = names::claim(&connection.name);
     let grown = call("grow volume", api.patch(&name, &PatchParams::default(), &patch)).await.map_err(refused)?;
-    context.memory.claims.keep(connection.id, Arc::new(grown));
+    context.memory.keep_claim(connection.id, grown);
     Ok(())
 }
 
@@ -281,7 +287,7 @@ async fn delete_pod(
         Err(error) => return Err(error),
         // As long as it shuts down it is there; where nothing has to be shut down it is gone at once.
         Ok(answer) => match answer.left().filter(|pod| pod.metadata.deletion_grace_period_seconds != Some(0)) {
-            Some(pod) => context.memory.pods.keep(connection.id, Arc::new(pod)),
+            Some(pod) => context.memory.keep_pod(connection.id, pod),
             None => context.memory.pods.forget(&connection.id),
         },
     }

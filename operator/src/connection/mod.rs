@@ -17,6 +17,7 @@ use std::time::Duration;
 use crds::WhatsAppConnection;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
+use relay::ConnectionId;
 use runtime::trace;
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -30,12 +31,17 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// One pass. What it returns says when to look again if nothing happens before.
 pub async fn reconcile(connection: Arc<WhatsAppConnection>, context: Arc<Context>) -> Result<Action, Error> {
-    tokio::time::timeout(DEADLINE, pass(&connection, &context)).await.unwrap_or(Err(Error::Deadline))
+    let id = connection.uid().unwrap_or_default().parse()?;
+    let outcome = tokio::time::timeout(DEADLINE, pass(id, &connection, &context)).await.unwrap_or(Err(Error::Deadline));
+    // One that was deleted meanwhile had been forgotten, and was just remembered anew.
+    if context.cluster.reference(&id).is_none() {
+        context.memory.forget(&id);
+    }
+    outcome
 }
 
-async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Action, Error> {
+async fn pass(id: ConnectionId, connection: &WhatsAppConnection, context: &Context) -> Result<Action, Error> {
     let memory = &context.memory;
-    let id = connection.uid().unwrap_or_default().parse()?;
     if memory.generations.edited(id, connection.metadata.generation.unwrap_or_default()) {
         // Whatever was refused, something else is asked for now.
         for ledger in [&memory.refusals, &memory.growths, &memory.attempts] {
@@ -93,7 +99,7 @@ async fn pass(connection: &WhatsAppConnection, context: &Context) -> Result<Acti
 }
 
 /// A refusal that only somebody else can lift is not asked for again and again.
-fn remember(id: relay::ConnectionId, plan: &plan::Plan, applied: &Result<(), Error>, context: &Context) {
+fn remember(id: ConnectionId, plan: &plan::Plan, applied: &Result<(), Error>, context: &Context) {
     let (memory, now, jitter) = (&context.memory, runtime::ambient::now(), runtime::ambient::random_fraction());
     match applied {
         Err(Error::CannotGrow(_)) => _ = memory.growths.another(id, now, jitter),

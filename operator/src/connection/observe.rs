@@ -118,6 +118,7 @@ pub async fn objects(
 
 /// What the cache holds, or what it hides: it holds what has our labels, which somebody may have taken off. Where one was
 /// `known` when the status was written, the API server has the last word, once, before another is made or it is called lost.
+/// What a write of ours gives afterwards is asked for anew ([`crate::memory::Memory::keep_pod`]).
 async fn unlabelled<K>(
     (id, namespace): (ConnectionId, &str),
     cached: Option<Arc<K>>,

@@ -1,4 +1,4 @@
-//! One cache and how far it has come: whether it knows of a write, or is only behind, is told by versions and never guessed.
+//! One cache and how far it has come: by versions it can tell that it knows of a write and not merely lags.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -27,9 +27,14 @@ pub struct Word<K> {
 }
 
 impl<K: Resource<DynamicType = ()> + Clone + 'static> Cache<K> {
-    /// Of a store whose events are [`Progress::follow`]ed.
-    pub(super) const fn new(store: Store<K>, progress: Progress) -> Self {
-        Self { store, progress }
+    /// Of a store that has taken in what these events tell. Who reads on gets them from here.
+    pub(super) fn new<S: Stream<Item = Event<K>>>(
+        store: Store<K>,
+        events: S,
+    ) -> (Self, impl Stream<Item = Event<K>> + use<K, S>) {
+        let progress = Progress::default();
+        let events = progress.clone().follow(events);
+        (Self { store, progress }, events)
     }
 
     /// What it says of this object.
@@ -43,11 +48,11 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Cache<K> {
 
 /// How far a cache has come: the newest version among the changes that its store holds.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Progress(Arc<AtomicU64>);
+struct Progress(Arc<AtomicU64>);
 
 impl Progress {
-    /// Follows the events that a store has taken in. A list counts when it is whole: until then the store holds the one before.
-    pub fn follow<K: Resource>(self, events: impl Stream<Item = Event<K>>) -> impl Stream<Item = Event<K>> {
+    /// A list counts when it is whole: until then the store holds the one before.
+    fn follow<K: Resource, S: Stream<Item = Event<K>>>(self, events: S) -> impl Stream<Item = Event<K>> + use<K, S> {
         let mut listed = 0;
         events.inspect(move |event| match event {
             Event::Init => listed = 0,

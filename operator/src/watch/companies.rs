@@ -16,7 +16,7 @@ use relay::CompanyId;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::cache::{Cache, Progress};
+use super::cache::Cache;
 use super::cluster::{self, Cluster, Company, Policy};
 use super::life::{CLAIM, NAMESPACE, POD, POLICY};
 use super::stream::{Watches, touched};
@@ -99,12 +99,13 @@ fn watch_company(
     let (pods, pods_writer) = store();
     let (claims, claims_writer) = store();
     let (_, policies_writer) = store();
-    let (pods_progress, claims_progress) = (Progress::default(), Progress::default());
     let ours = format!("{}={}", MANAGED_BY.0, MANAGED_BY.1);
     let pod_events = watches.keep(within::<Pod>(namespace), POD, Some(&ours), pods_writer);
-    let pod_events = touched(pods_progress.clone().follow(pod_events)).map(|pod| pod.name_any());
+    let (pods, pod_events) = Cache::new(pods, pod_events);
+    let pod_events = touched(pod_events).map(|pod| pod.name_any());
     let claim_events = watches.keep(within::<PersistentVolumeClaim>(namespace), CLAIM, Some(&ours), claims_writer);
-    let claim_events = touched(claims_progress.clone().follow(claim_events)).filter_map(|claim| {
+    let (claims, claim_events) = Cache::new(claims, claim_events);
+    let claim_events = touched(claim_events).filter_map(|claim| {
         let name = claim.labels().get(crds::CONNECTION_LABEL).cloned();
         future::ready(name.filter(|name| names::claim(name) == claim.name_any()))
     });
@@ -116,7 +117,7 @@ fn watch_company(
         policies_writer,
     ));
     let policy = Policy::default();
-    let (pods_filled, claims_filled) = (pods.clone(), claims.clone());
+    let (pods_filled, claims_filled) = (pods.store.clone(), claims.store.clone());
     // Fails only when the watches have ended, and with them who waits here.
     let filled = async move { _ = (pods_filled.wait_until_ready().await, claims_filled.wait_until_ready().await) };
     let (mut filled, mut began) = (Box::pin(filled), false);
@@ -148,7 +149,6 @@ fn watch_company(
             }
         }
     });
-    let (pods, claims) = (Cache::new(pods, pods_progress), Cache::new(claims, claims_progress));
     Company::new(id.clone(), pods, claims, policy, AbortOnDropHandle::new(task))
 }
 

@@ -38,10 +38,7 @@ async fn a_pod_that_lost_its_lease_closes_its_browser_and_writes_nothing_more() 
     let pod = world.pod("pod-1");
     world.state(SessionState::AwaitingLink).await;
 
-    let mut client = world.client();
-    let lease = relay::Names(world.connection).lease();
-    redis::cmd("DEL").arg(lease).query_async::<()>(&mut client).await.expect("deleted");
-    let taken = Lease::acquire(&mut client, world.connection, "pod-2").await.expect("answers");
+    let taken = Lease::take_over(&mut world.client(), world.connection, "pod-2").await.expect("answers");
     assert!(matches!(taken, Acquired::Held(_)), "{taken:?}");
     let status = world.status().await;
     let events = world.api.events(world.connection, Offset::START, 100).await.expect("answers").len();
@@ -70,6 +67,82 @@ async fn a_pod_that_cannot_renew_its_lease_ends_before_another_may_take_it() {
     world.no_browser_is_left().await;
 }
 
+/// What would be lost: the promise of one browser for an account, when somebody sets the clock by which Redis ends leases.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_the_clock_of_redis_ended_starts_no_second_browser() {
+    let mut world = World::new().await;
+    let first = world.pod_on("pod-1", "first");
+    world.state(SessionState::AwaitingLink).await;
+    let second = world.pod_on("pod-2", "second");
+    eventually(LONG, "the second to wait", async || match second.health.missing().join("; ") {
+        missing if missing.contains("another pod holds it") => Ok(()),
+        missing => Err(missing),
+    })
+    .await;
+    world.set_the_clock_of_redis(1).await;
+    let set = tokio::time::Instant::now();
+    // Whichever asks first has it; the other one either goes on waiting or has to stop.
+    while set.elapsed() < Lease::TIME_TO_LIVE + Lease::RENEW_EVERY {
+        assert!(world.browsers().len() <= 1, "two browsers at once");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (holder, left) = world.lease().await.expect("is held");
+    assert!(left <= Lease::TIME_TO_LIVE, "{left:?}");
+    let at_work = holder.split('#').next().map(str::to_owned);
+    let (mut api, connection) = (world.api.clone(), world.connection);
+    eventually(LONG, "whoever has it to work", async || match api.status(connection).await {
+        Ok(Some(status)) if Some(&status.payload.pod_uid) == at_work.as_ref() => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    let (first, second) = (first.end().await, second.end().await);
+    assert!(matches!(first, Exit::Stopped | Exit::Fenced), "{first:?}");
+    assert_eq!(second, Exit::Stopped);
+}
+
+/// What would be lost: an hour, for a session whose pod was killed before the clock was set back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_the_clock_of_redis_prolonged_is_taken_over_when_nobody_renews_it() {
+    let mut world = World::new().await;
+    let first = world.process("pod-1").await;
+    world.state(SessionState::AwaitingLink).await;
+    first.kill().await;
+    world.set_the_clock_of_redis(-1).await;
+    let set = tokio::time::Instant::now();
+    let second = world.pod("pod-2");
+    let (mut api, connection) = (world.api.clone(), world.connection);
+    eventually(LONG, "the second pod", async || match api.status(connection).await {
+        Ok(Some(status)) if status.payload.pod_uid == "pod-2" => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert!(set.elapsed() >= Lease::TIME_TO_LIVE, "{:?}", set.elapsed());
+    assert_eq!(second.end().await, Exit::Stopped);
+}
+
+/// What would be lost: the same promise, for a pod that comes when the lease of the one before has run out already, or seems to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_was_not_given_the_lease_waits_until_the_one_before_must_have_stopped() {
+    let mut world = World::new().await;
+    let first = world.process("pod-1").await;
+    world.state(SessionState::AwaitingLink).await;
+    first.kill().await;
+    world.set_the_clock_of_redis(1).await;
+    let begin = tokio::time::Instant::now();
+    let second = world.pod("pod-2");
+    world.a_browser_begins().await;
+    assert!(begin.elapsed() >= Lease::TIME_TO_LIVE, "{:?}", begin.elapsed());
+    world.state(SessionState::AwaitingLink).await;
+    assert_eq!(second.end().await, Exit::Stopped);
+    // What was given back is free.
+    let again = tokio::time::Instant::now();
+    let third = world.pod("pod-3");
+    world.a_browser_begins().await;
+    let far_less = Lease::TIME_TO_LIVE - Lease::RENEW_EVERY;
+    assert!(again.elapsed() < far_less, "{:?}", again.elapsed());
+    assert_eq!(third.end().await, Exit::Stopped);
+}
+
 /// A disk that hangs holds the loop that would close the browser.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_that_hangs_in_its_volume_and_cannot_renew_its_lease_ends_before_another_may_take_it() {
@@ -92,6 +165,10 @@ async fn a_pod_that_hangs_in_its_volume_and_cannot_renew_its_lease_ends_before_a
 }
 
 impl World {
+    async fn a_browser_begins(&self) {
+        eventually(LONG, "a browser", async || if self.browsers().is_empty() { Err("none") } else { Ok(()) }).await;
+    }
+
     /// Waits until a thread of the pod waits for the reader of a pipe.
     async fn hangs(&self, pod: &Process) {
         eventually(LONG, "the pod to hang", async || {

@@ -8,7 +8,7 @@ use session_pod::pod::Exit;
 use simulator::{Ban, SimulatorSettings};
 use tokio::time::Instant;
 
-use super::world::{LONG, PHONE, World};
+use super::world::{LONG, PHONE, RECOVERS, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_logout_no_code_is_shown_until_somebody_asks() {
@@ -121,9 +121,11 @@ async fn a_phone_can_be_linked_by_a_code_that_is_typed() {
     assert_eq!(world.api.link(world.connection).await.expect("answers"), None, "a void code stays in Redis");
     world.simulator.pair(PHONE, &code.code).expect_err("void");
 
+    let asked = Instant::now();
     assert_eq!(world.order(CommandAction::RefreshQr).await, Outcome::Done);
     let another = world.code().await;
     assert_ne!(another.code, code.code);
+    assert!(asked.elapsed() < RECOVERS, "{:?}", asked.elapsed());
     world.simulator.pair(PHONE, &another.code).expect("paired");
     world.state(SessionState::Connected).await;
     assert_eq!(pod.end().await, Exit::Stopped);
@@ -146,8 +148,10 @@ async fn a_ban_is_told_and_leads_to_no_code_and_no_reload() {
     assert_eq!(world.status().await.expect("a status").state, SessionState::Banned);
 
     // The phone says that it is over: the person asks, the link has outlived it.
+    let over = Instant::now();
     assert_eq!(world.order(CommandAction::RefreshQr).await, Outcome::Done);
     world.state(SessionState::Connected).await;
+    assert!(over.elapsed() < RECOVERS, "{:?}", over.elapsed());
     assert_eq!(world.set_aside(), 0, "a link that still stands was given up");
 
     // Blocked for good, and unlinked by WhatsApp as well: its page shows codes, we do not.

@@ -11,7 +11,7 @@ use simulator::{PagePlan, SimulatorSettings};
 use tokio::time::Instant;
 
 use super::hand::Hand;
-use super::world::{ANA, PHONE, World, command, text};
+use super::world::{ANA, PHONE, RECOVERS, World, command, text};
 
 /// Instead of half a minute: the simulator's page is there in a second. Modules that come one by one may take longer.
 const PATIENCE: &str = "--page-patience-ms=3000";
@@ -53,7 +53,9 @@ async fn a_page_that_does_not_fit_is_named_reloaded_once_and_works_when_it_fits_
     // And then as one that has a new id and is known by its exports all the same.
     world.simulator.plan_page(plan(&[], &["WAWebMsgCollection"])).expect("planned");
     world.reload_page().await;
+    let fits = Instant::now();
     world.scan().await;
+    assert!(fits.elapsed() < RECOVERS, "{:?}", fits.elapsed());
     assert_eq!(world.status().await.expect("a status").engine.missing, [""; 0]);
     let reloads = world.states().await.iter().filter(|state| **state == SessionState::Outdated).count();
     assert_eq!(reloads, 2, "each page is called outdated once");
@@ -90,7 +92,9 @@ async fn a_page_that_takes_no_script_is_called_outdated_left_alone_and_works_whe
 
     world.simulator.plan_page(PagePlan::default()).expect("planned");
     world.reload_page().await;
+    let fits = Instant::now();
     world.scan().await;
+    assert!(fits.elapsed() < RECOVERS, "{:?}", fits.elapsed());
     assert_eq!(world.status().await.expect("a status").engine.missing, [""; 0]);
     assert_eq!(pod.end().await, Exit::Stopped);
 }
@@ -100,8 +104,11 @@ async fn modules_that_come_late_are_waited_for_and_old_lives_do_not_speak_for_ne
     let mut world = World::with(SimulatorSettings::default(), &["--page-patience-ms=7000"]).await;
     // Nine seconds in all, which is more than the patience, and never more than three without a new module.
     world.simulator.plan_page(PagePlan { pause_ms: Some(3000), ..PagePlan::default() }).expect("planned");
+    let begun = Instant::now();
     let pod = world.pod("pod-1");
     world.scan().await;
+    // Besides the nine seconds.
+    assert!(begun.elapsed() < Duration::from_secs(9) + RECOVERS, "{:?}", begun.elapsed());
     assert!(!world.states().await.contains(&SessionState::Outdated));
 
     // WhatsApp loads its page anew in the middle of a burst: every message is told, each once.

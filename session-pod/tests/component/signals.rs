@@ -165,8 +165,12 @@ async fn unreachable_page(world: &mut World) -> Process {
 }
 
 async fn let_go_of_the_other_lease(world: &World) {
-    let lease = relay::Names(world.connection).lease();
-    redis::cmd("DEL").arg(lease).query_async::<()>(&mut world.client()).await.expect("deleted");
+    let names = relay::Names(world.connection);
+    redis::cmd("DEL")
+        .arg(&[names.lease(), names.holder()])
+        .query_async::<()>(&mut world.client())
+        .await
+        .expect("deleted");
 }
 
 /// What was done to the world, not to the session, is over; its last status is, too.

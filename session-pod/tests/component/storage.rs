@@ -12,7 +12,7 @@ use simulator::SimulatorSettings;
 use tokio::time::Instant;
 
 use super::process::{GRACE, Process, Start};
-use super::world::{ANA, LONG, PHONE, SHORT, World, text};
+use super::world::{ANA, LONG, PHONE, RECOVERS, SHORT, World, text};
 
 /// Exit codes of `session_pod::pod::Exit`, which the operator shows.
 const GAVE_UP: Option<i32> = Some(4);
@@ -120,8 +120,10 @@ async fn a_volume_that_cannot_be_written_is_said_and_its_login_is_kept() {
     assert_eq!(status.pod_uid, "pod-2");
     assert_eq!(world.lease().await, None, "given back");
 
+    let writable = Instant::now();
     let pod = world.process("pod-3").await;
     world.state(SessionState::Connected).await;
+    assert!(writable.elapsed() < RECOVERS, "{:?}", writable.elapsed());
     assert_eq!(world.links_shown().await, codes, "a code was shown");
     assert_eq!(pod.end().await.0, Some(0));
 }

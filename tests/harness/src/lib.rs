@@ -3,6 +3,7 @@
 //!
 //! What a server cannot do is told by a panic with its log: a test has no use for an error value it would only unwrap.
 
+mod busy;
 mod clock;
 mod collector;
 mod control_plane;
@@ -15,6 +16,7 @@ mod proxy;
 mod redis;
 mod server;
 
+pub use busy::Busy;
 pub use clock::Clock;
 pub use collector::{CollectedSpan, Collector};
 pub use control_plane::ControlPlane;

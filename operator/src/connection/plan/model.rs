@@ -41,6 +41,8 @@ pub(super) enum Happening {
     NodeIsLost(Node),
     NodeComesBack,
     RedisGoes,
+    /// While sessions go on reaching it.
+    OperatorIsCutOffFromRedis,
     RedisComesBack,
     /// A quota that lets no pod be made.
     QuotaIsFull,
@@ -64,6 +66,15 @@ pub(super) enum Node {
     Alone,
     /// Gone.
     Dead,
+}
+
+/// Who reaches Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Redis {
+    There,
+    /// The operator is cut off.
+    ForSessionsOnly,
+    Away,
 }
 
 /// A session on a node.
@@ -95,7 +106,7 @@ pub(super) struct Model {
     lags: bool,
     processes: BTreeMap<String, Process>,
     lease: Option<String>,
-    redis: bool,
+    redis: Redis,
     refuses: Refuses,
     access_lost: bool,
     linked: BTreeSet<String>,
@@ -115,7 +126,7 @@ impl Model {
             lags: false,
             processes: BTreeMap::new(),
             lease: None,
-            redis: true,
+            redis: Redis::There,
             refuses: Refuses::default(),
             access_lost: false,
             linked: BTreeSet::new(),
@@ -160,8 +171,9 @@ impl Model {
             Happening::MadeAgain => self.make_again(),
             Happening::NodeIsLost(node) => self.processes.values_mut().for_each(|process| process.node = node),
             Happening::NodeComesBack => self.processes.values_mut().for_each(|process| process.node = Node::Up),
-            Happening::RedisGoes => self.redis = false,
-            Happening::RedisComesBack => self.redis = true,
+            Happening::RedisGoes => self.redis = Redis::Away,
+            Happening::RedisComesBack => self.redis = Redis::There,
+            Happening::OperatorIsCutOffFromRedis => self.redis = Redis::ForSessionsOnly,
             Happening::QuotaIsFull => self.refuses.pods = true,
             Happening::QuotaIsRaised => self.refuses.pods = false,
             Happening::GrowthIsForbidden => self.refuses.growth = true,
@@ -261,9 +273,9 @@ impl Model {
         let ending = pod.as_ref().filter(|pod| pod.metadata.deletion_timestamp.is_some()).and_then(ResourceExt::uid);
         let since = self.ending.as_ref().filter(|(uid, _)| Some(uid) == ending.as_ref());
         let lease = match (self.redis, &self.lease) {
-            (false, _) => Lease::Unknown,
-            (true, held) if held.is_some() && *held == ending => Lease::Held,
-            (true, _) => Lease::NotHeld,
+            (Redis::Away | Redis::ForSessionsOnly, _) => Lease::Unknown,
+            (Redis::There, held) if held.is_some() && *held == ending => Lease::Held,
+            (Redis::There, _) => Lease::NotHeld,
         };
         Observed {
             id: self.id(),
@@ -319,7 +331,7 @@ impl Model {
                 self.make_pod()?;
                 self.access_lost = true;
                 call()?;
-                self.access_lost = !self.redis;
+                self.access_lost = self.redis != Redis::There;
             }
             Action::GrowClaim(size) => {
                 call()?;
@@ -385,6 +397,7 @@ impl Model {
             return belongs_to(there, &self.id()).then_some(());
         }
         assert!(self.objects.claim.is_some(), "a pod without its volume");
+        assert!(self.processes.values().all(|process| !process.browser), "another session of the account is at work");
         if self.refuses.pods {
             self.tried.refusals = self.tried.refusals.after_another(self.now, 0.5);
             return None;
@@ -414,8 +427,6 @@ impl Model {
         if self.objects.pod.is_none() && self.objects.claim.as_ref().is_some_and(gone) {
             self.objects.claim = None;
         }
-        let browsers = self.processes.values().filter(|process| process.browser).count();
-        assert!(browsers <= 1, "two browsers on one account");
     }
 
     /// The world gets well again, except for what only a person can put right.

@@ -14,9 +14,9 @@ const UNDISTURBED: usize = 99;
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening::{
         CacheLags, ChangeResources, GarbageIsCollected, GrowVolume, GrowthIsAllowed, GrowthIsForbidden, MadeAgain,
-        NodeComesBack, NodeIsLost, Nothing, PhoneIsLinked, PodFails, QuotaIsFull, QuotaIsRaised, RedisComesBack,
-        RedisGoes, Rename, Resume, SetNodeLoss, SomebodyDeletesTheClaim, SomebodyDeletesThePod, SomebodyElseMakes,
-        SomebodyTakesTheOwnerOff, Suspend, VolumeIsGivenUp,
+        NodeComesBack, NodeIsLost, Nothing, OperatorIsCutOffFromRedis, PhoneIsLinked, PodFails, QuotaIsFull,
+        QuotaIsRaised, RedisComesBack, RedisGoes, Rename, Resume, SetNodeLoss, SomebodyDeletesTheClaim,
+        SomebodyDeletesThePod, SomebodyElseMakes, SomebodyTakesTheOwnerOff, Suspend, VolumeIsGivenUp,
     };
     prop_oneof![
         4 => Just(Nothing),
@@ -30,7 +30,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => prop::sample::select(vec![QuotaIsFull, QuotaIsRaised, GrowthIsForbidden, GrowthIsAllowed]),
         1 => Just(MadeAgain),
         2 => prop::sample::select(vec![NodeIsLost(Node::Deaf), NodeIsLost(Node::Alone), NodeIsLost(Node::Dead), NodeComesBack]),
-        2 => prop::sample::select(vec![RedisGoes, RedisComesBack, CacheLags, GarbageIsCollected]),
+        2 => prop::sample::select(vec![
+            RedisGoes, OperatorIsCutOffFromRedis, RedisComesBack, CacheLags, GarbageIsCollected,
+        ]),
     ]
 }
 

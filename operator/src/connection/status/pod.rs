@@ -116,7 +116,9 @@ fn ending(pod: &Pod, status: &PodStatus) -> Verdict {
 pub(crate) fn end(pod: &Pod) -> Reason {
     let Some(status) = &pod.status else { return Reason::Replacing };
     match (status.reason.as_deref(), disruption(status)) {
-        (Some("Evicted"), _) | (_, Some("EvictionByEvictionAPI")) => Reason::Evicted,
+        // A node that is short of something says so in both; one that shuts down, and one whose pod ended in good order, in the
+        // condition alone.
+        (Some("Evicted"), _) | (_, Some("EvictionByEvictionAPI" | "TerminationByKubelet")) => Reason::Evicted,
         (Some("Preempting"), _) | (_, Some("PreemptionByScheduler")) => Reason::Preempted,
         _ if ended(pod) && container(status).and_then(last_end).is_some_and(out_of_memory) => Reason::OOMKilled,
         _ => Reason::Replacing,

@@ -143,6 +143,7 @@ fn every_state_of_a_pod_has_its_reason() {
         ("Unschedulable", Some(unscheduled("0/3 nodes are available: 3 Insufficient cpu."))),
         ("Evicted", Some(failed("Evicted"))),
         ("Evicted", Some(being_deleted(conditioned("DisruptionTarget", "True", "EvictionByEvictionAPI")))),
+        ("Evicted", Some(being_deleted(conditioned("DisruptionTarget", "True", "TerminationByKubelet")))),
         ("Preempted", Some(failed("Preempting"))),
         ("Preempted", Some(being_deleted(conditioned("DisruptionTarget", "True", "PreemptionByScheduler")))),
         ("Replacing", Some(failed("NodeShutdown"))),

@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use super::super::super::status::pod::ended;
 use super::super::fixtures::being_deleted;
-use super::{Model, Node, Process};
+use super::{Model, Node, Process, Redis};
 
 impl Model {
     pub(super) fn kubelets(&mut self) {
@@ -46,16 +46,17 @@ impl Model {
 
     /// A browser runs where the lease is held, and nowhere else.
     pub(super) fn sessions(&mut self) {
-        let reaches = |process: &Process| self.redis && matches!(process.node, Node::Up | Node::Deaf);
+        let there = self.redis != Redis::Away;
+        let reaches = |process: &Process| there && matches!(process.node, Node::Up | Node::Deaf);
         let holds = self.lease.as_ref().and_then(|holder| self.processes.get(holder)).is_some_and(reaches);
-        if !holds && self.redis {
+        if !holds && there {
             self.lease = None;
         }
-        if self.lease.is_none() && self.redis {
+        if self.lease.is_none() && there {
             self.lease = self.processes.iter().find(|(_, process)| reaches(process)).map(|(uid, _)| uid.clone());
         }
         for (uid, process) in &mut self.processes {
-            process.browser = self.redis && self.lease.as_ref() == Some(uid) && process.node != Node::Alone;
+            process.browser = there && self.lease.as_ref() == Some(uid) && process.node != Node::Alone;
         }
     }
 }
