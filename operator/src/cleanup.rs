@@ -36,7 +36,7 @@ pub async fn regularly(context: Arc<Context>, health: Health) {
     let pulse = health.pulse("sweep", SWEEP * 3);
     let mut soon = interval(Duration::from_secs(1));
     soon.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut next_sweep, mut led) = (Instant::now(), false);
+    let (mut next_sweep, mut led, mut restarted) = (Instant::now(), false, false);
     loop {
         tokio::select! {
             _ = soon.tick() => {}
@@ -44,7 +44,7 @@ pub async fn regularly(context: Arc<Context>, health: Health) {
             () = context.redis_is_back.notified() => {
                 // Our own connection may not have noticed yet that it was lost. Asking makes it notice.
                 let _ = context.relay.clone().users().await;
-                next_sweep = Instant::now();
+                (next_sweep, restarted) = (Instant::now(), true);
             }
         }
         pulse.beat();
@@ -60,10 +60,14 @@ pub async fn regularly(context: Arc<Context>, health: Health) {
             continue;
         }
         // A standby only makes sure that it could.
-        let outcome = if leads { sweep(&context, &pulse).await } else { context.relay.clone().users().await.map(drop) };
+        let outcome = if leads {
+            sweep(restarted, &context, &pulse).await
+        } else {
+            context.relay.clone().users().await.map(drop)
+        };
         redis.follow(&outcome);
         match outcome {
-            Ok(()) => next_sweep = Instant::now() + SWEEP,
+            Ok(()) => (next_sweep, restarted) = (Instant::now() + SWEEP, false),
             Err(error) => {
                 tracing::warn!(%error, "sweep of Redis failed");
                 metrics::SWEEP_ERRORS.count([]);
@@ -90,7 +94,7 @@ async fn after_deletion(id: ConnectionId, context: &Context) {
 /// Removes what connections left whose deletion nobody saw, and marks those whose user Redis has lost, or may have: their
 /// next reconcile gives it back. Whoever shares a Redis between two operators loses sessions here; `docs/decisions.md` says
 /// why that is refused.
-async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), RelayError> {
+async fn sweep(redis_was_restarted: bool, context: &Context, pulse: &Pulse) -> Result<(), RelayError> {
     if !context.cluster.connections_known() {
         return Ok(());
     }
@@ -117,10 +121,10 @@ async fn sweep(context: &Context, pulse: &Pulse) -> Result<(), RelayError> {
         metrics::cleaned("sweep");
         tracing::info!(connection = %id, "cleared from Redis by the sweep");
     }
-    // A Redis that was restarted has those that were not saved as they were before.
-    let unsaved = relay.unsaved();
-    let doubtful = |id: &ConnectionId| !users.contains(id) || unsaved.contains(id);
-    let lost: HashSet<_> = context.cluster.ids().into_iter().filter(doubtful).collect();
+    // Not all that are unsaved each time: whoever is in doubt is set to what its Secret holds, which somebody may have changed.
+    let doubtful = relay.take_doubtful(redis_was_restarted);
+    let is_lost = |id: &ConnectionId| !users.contains(id) || doubtful.contains(id);
+    let lost: HashSet<_> = context.cluster.ids().into_iter().filter(is_lost).collect();
     context.without_access.replace(lost.clone());
     tell_all(&context.look_again, lost.iter().filter_map(|id| context.cluster.reference(id))).await;
     Ok(())

@@ -41,8 +41,8 @@ const QUEUE: usize = 1024;
 const CONCURRENCY: u16 = 64;
 
 /// What is under way when the operator is told to end may go on for this long. Then it is dropped: every step can be done
-/// again, and the next leader waits. With its poll of 2 s and two short calls an orderly change takes less than 5 s.
-const LAST_STEPS: Duration = Duration::from_secs(2);
+/// again, and the next leader waits. With its poll of 2 s and three calls an orderly change takes less than 5 s.
+const LAST_STEPS: Duration = Duration::from_millis(1500);
 
 /// How long tasks may take to end.
 const GRACE: Duration = Duration::from_secs(10);

@@ -155,14 +155,14 @@ async fn a_pod_that_does_not_get_ready_is_told_with_its_sessions_own_reason(stag
 /// With the three creations (Secret, claim, pod) that makes five requests for a connection.
 async fn the_ordinary_way_up_costs_two_status_writes_and_no_event(stage: &Stage) {
     create(stage, "ordinary", json!({})).await;
-    let count = writes(stage, "ordinary", Duration::from_secs(6), async |round| match round {
+    let count = writes(stage, "ordinary", Duration::from_secs(8), async |round| match round {
         // What comes to a pod in a healthy cluster, one after the other within two seconds.
-        5 => {
+        2 => {
             stage.pod("ordinary").await;
             stage.kubelet("ordinary", unscheduled("waiting for a volume to be created")).await;
         }
-        10 => stage.kubelet("ordinary", json!({"phase": "Pending", "conditions": []})).await,
-        15 => stage.kubelet("ordinary", container(false, &waiting("ContainerCreating"), &json!({}), 0)).await,
+        4 => stage.kubelet("ordinary", json!({"phase": "Pending", "conditions": []})).await,
+        8 => stage.kubelet("ordinary", container(false, &waiting("ContainerCreating"), &json!({}), 0)).await,
         20 => stage.ready("ordinary").await,
         _ => {}
     });

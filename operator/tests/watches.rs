@@ -30,8 +30,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// How long an outage lasts that is not over when somebody notices it.
 const OUTAGE: Duration = Duration::from_mins(1);
 
-/// An outage costs its own length, the bound that ends a dead connection, and a backoff that has grown meanwhile.
-const RECOVERY: Duration = Duration::from_secs(45);
+/// An outage costs its own length, the bound that ends a dead connection, and a backoff that has grown to a minute meanwhile.
+const RECOVERY: Duration = Duration::from_secs(75);
 
 /// An operator in step, with one connection.
 async fn behind_proxy(silence: Duration) -> (Stage, Proxy) {
@@ -218,9 +218,10 @@ async fn a_pod_that_goes_before_its_maker_hears_of_it_is_not_believed_to_stand()
     })
     .await;
     made_so_far(&stage, 2, |_| true).await;
+    // And none twice: by the time that another one has its pod, that would have happened.
     stage.create("next").await;
     stage.pod("next").await;
-    assert_eq!(pods_made(&stage), 3, "and none twice");
+    made_so_far(&stage, 3, |_| true).await;
 }
 
 /// What would be lost: a session that runs, which nobody would watch, or end when it is suspended.

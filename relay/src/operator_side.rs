@@ -50,6 +50,8 @@ struct Users {
     rules: HashMap<ConnectionId, u64>,
     /// Set or removed since the file was written.
     unsaved: BTreeSet<ConnectionId>,
+    /// Those of a write that failed: Redis may have been started anew since, with the file of before.
+    doubtful: BTreeSet<ConnectionId>,
 }
 
 impl Given {
@@ -166,6 +168,18 @@ impl OperatorRelay {
         self.given.users().unsaved.clone()
     }
 
+    /// The connections whose users Redis may not have as they were set last, told once: those of a write of the file that
+    /// failed, and those that were not written yet if it `was_restarted`.
+    #[must_use]
+    pub fn take_doubtful(&self, was_restarted: bool) -> BTreeSet<ConnectionId> {
+        let mut users = self.given.users();
+        let mut doubtful = std::mem::take(&mut users.doubtful);
+        if was_restarted {
+            doubtful.extend(&users.unsaved);
+        }
+        doubtful
+    }
+
     /// Whether the file is written, or there is none.
     async fn save(&mut self) -> bool {
         // What is set meanwhile may or may not be in it.
@@ -179,6 +193,7 @@ impl OperatorRelay {
             }
             Err(error) => {
                 tracing::warn!(%error, "Redis' file of users was not written; trying again");
+                self.given.users().doubtful.extend(&unsaved);
                 self.given.unsaved(unsaved);
                 false
             }

@@ -18,7 +18,7 @@ use crate::endpoint::Endpoint;
 const QUEUE: usize = 8192;
 
 /// First and longest wait between two tries to subscribe.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 /// Longest wait for a connection and for each answer to SUBSCRIBE: also a Redis that takes two seconds for each of the
 /// four answers of a new connection is one.

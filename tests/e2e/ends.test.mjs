@@ -53,6 +53,20 @@ async function endsAs(reason, connection, end, undo = () => {}) {
   assert.notEqual(second.uid, first.uid, 'another pod runs');
 }
 
+const MEBIBYTES = { Ki: 1 / 1024, Mi: 1, Gi: 1024 };
+
+/** Mebibytes of the only node that nobody has asked for. */
+async function freeMemory() {
+  const mebibytes = (quantity = '0Mi') => {
+    const [, number, unit] = /^(\d+)([KMG]i)$/.exec(quantity) ?? assert.fail(quantity);
+    return Number(number) * MEBIBYTES[unit];
+  };
+  const [{ status: { allocatable } }] = await list(undefined, 'nodes');
+  const pods = (await list(undefined, 'pods', '--all-namespaces')).filter(({ status }) => !['Succeeded', 'Failed'].includes(status.phase));
+  const asked = pods.flatMap(({ spec }) => spec.containers).map(({ resources }) => mebibytes(resources?.requests?.memory));
+  return mebibytes(allocatable.memory) - asked.reduce((sum, one) => sum + one, 0);
+}
+
 async function proxySecret(url) {
   const name = fresh('proxy');
   await kubectl('create', 'secret', 'generic', name, '--namespace', NAMESPACE, `--from-literal=url=${url}`);
@@ -87,35 +101,6 @@ describe('a session that is ended', { concurrency: 2 }, () => {
     await runs(connection);
   });
 
-  test('by the scheduler, because something of higher priority needs its place, says so and is made again', async () => {
-    const [{ status: { allocatable } }] = await list(undefined, 'nodes');
-    assert.match(allocatable.memory, /^\d+Ki$/);
-    // More than half of a node, so that two of them do not fit on one, and all else that runs there does.
-    const memory = `${Math.floor((Number.parseInt(allocatable.memory, 10) * 0.55) / 1024)}Mi`;
-    const connection = await apply(fresh('preempted'), { resources: { requests: { memory }, limits: { memory } } });
-    const above = { name: fresh('above'), namespace: 'default' };
-    await kubectl('create', 'priorityclass', above.name, '--value=1000');
-    const remove = (kind) => kubectl('delete', kind, above.name, '--namespace', above.namespace, '--ignore-not-found', '--wait=false');
-    try {
-      await endsAs('Preempted', connection, async () => {
-        const { spec: { nodeName } } = await connection.pod();
-        await kubectl('create', '--filename', '-', {
-          apiVersion: 'v1',
-          kind: 'Pod',
-          metadata: above,
-          spec: {
-            priorityClassName: above.name,
-            nodeSelector: { 'kubernetes.io/hostname': nodeName },
-            terminationGracePeriodSeconds: 0,
-            containers: [{ name: 'above', image: 'is-never-pulled', resources: { requests: { memory } } }],
-          },
-        });
-      }, () => remove('pod'));
-    } finally {
-      await remove('priorityclass');
-    }
-  });
-
   test('by a start that cannot succeed is CrashLooping, with how it ended', async () => {
     const connection = await apply(fresh('crashing'), { proxySecretName: await proxySecret('not a proxy') });
     const { message } = await says(connection, 'CrashLooping', 90);
@@ -130,4 +115,32 @@ describe('a session that is ended', { concurrency: 2 }, () => {
     await Connection.apply('acme', connection.name, {});
     await runs(connection, 120);
   });
+});
+
+// By itself: what else begins meanwhile would take the room that it counts on.
+test('a session that is ended by the scheduler, because something of higher priority needs its place, says so and is made again', async () => {
+  // One fits into what is free, and two do not.
+  const memory = `${Math.floor((await freeMemory()) * 0.8)}Mi`;
+  const connection = await apply(fresh('preempted'), { resources: { requests: { memory }, limits: { memory } } });
+  const above = { name: fresh('above'), namespace: 'default' };
+  await kubectl('create', 'priorityclass', above.name, '--value=1000');
+  const remove = (kind) => kubectl('delete', kind, above.name, '--namespace', above.namespace, '--ignore-not-found', '--wait=false');
+  try {
+    await endsAs('Preempted', connection, async () => {
+      const { spec: { nodeName } } = await connection.pod();
+      await kubectl('create', '--filename', '-', {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: above,
+        spec: {
+          priorityClassName: above.name,
+          nodeSelector: { 'kubernetes.io/hostname': nodeName },
+          terminationGracePeriodSeconds: 0,
+          containers: [{ name: 'above', image: 'is-never-pulled', resources: { requests: { memory } } }],
+        },
+      });
+    }, () => remove('pod'));
+  } finally {
+    await remove('priorityclass');
+  }
 });

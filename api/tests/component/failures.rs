@@ -28,7 +28,9 @@ fn not_now(answer: &Answer, code: &str) {
 async fn sends(company: &Company, id: relay::ConnectionId) {
     eventually(SOON, "a message to be taken", async || {
         let path = format!("/whatsapp/connections/{id}/messages");
-        let answer = company.caller.post(&path, json!({"to": "5511999999999", "text": "hello"})).await;
+        // Once, however often it is tried.
+        let body = json!({"to": "5511999999999", "text": "hello"});
+        let answer = company.caller.with_key("POST", &path, Some("hello"), body).await;
         if answer.status == 202 { Ok(()) } else { Err(answer.text()) }
     })
     .await;

@@ -212,8 +212,11 @@ async fn requests_that_hang_do_not_make_their_replica_look_dead() {
     let requests: Vec<_> = (0..2 * POOL)
         .map(|_| {
             let caller = world.caller(Some(token(&acme.id, 3600)));
+            // Until it is ended: some that found all connections taken have given up, and ask again.
             tokio::spawn(async move {
-                drop(caller.try_send("GET", &format!("/whatsapp/connections/{id}/chats"), &[], "").await);
+                loop {
+                    drop(caller.try_send("GET", &format!("/whatsapp/connections/{id}/chats"), &[], "").await);
+                }
             })
         })
         .collect();

@@ -138,9 +138,9 @@ fn watch_company(
                         stands.fell();
                         homes.send(home.clone()).await.is_ok()
                     }
-                    Event::Apply(_) => homes.send(home.clone()).await.is_ok(),
-                    // The list that begins a watch tells nothing that whoever looks regularly does not see.
-                    Event::Init | Event::InitApply(_) | Event::InitDone => true,
+                    // A list tells nothing of what went while the watch was broken.
+                    Event::Apply(_) | Event::InitDone => homes.send(home.clone()).await.is_ok(),
+                    Event::Init | Event::InitApply(_) => true,
                 },
                 else => return,
             };

@@ -433,10 +433,10 @@ describe('waiting for a phone', () => {
   const t = undoing();
 
   test('QR codes run out, are refreshed, and a pairing code links as well', async () => {
-    const simulator = await startSimulator(t, '--qr-seconds', '2', '--qr-codes', '2');
+    const simulator = await startSimulator(t, '--qr-seconds', '5', '--qr-codes', '2');
     const session = await Session.open(await startBrowser(t, simulator, await directory(t)));
     await session.inject();
-    await session.event('qrIdle');
+    await session.event('qrIdle', undefined, 20_000);
     // wa-js tells of the two one after the other.
     await until('the last code to be gone', () => session.all('qr').at(-1).code === null);
     assert.equal((await session.call('state')).qr, null);

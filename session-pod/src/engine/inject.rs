@@ -25,7 +25,7 @@ const ORIGIN: &str = "https://web.whatsapp.com";
 /// Between two looks at a page that is well. Navigations wake earlier.
 const LOOK: Duration = Duration::from_secs(5);
 /// Longest wait for the page to say where it is. A page that computes may be late once; three times is a hang.
-const LOOK_DEADLINE: Duration = Duration::from_secs(10);
+const LOOK_DEADLINE: Duration = Duration::from_secs(7);
 const LATE_LOOKS: u32 = 3;
 
 /// Between two questions to the bridge where it stands. It tells of changes by itself.

@@ -63,7 +63,7 @@ fn failed(reason: &str) -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn codes_are_counted_stop_when_nobody_scans_and_start_again_when_asked() {
     let settings =
-        SimulatorSettings { qr_lifetime: Duration::from_secs(3), qr_codes: 4, ..SimulatorSettings::default() };
+        SimulatorSettings { qr_lifetime: Duration::from_secs(6), qr_codes: 4, ..SimulatorSettings::default() };
     let mut world = World::with(settings, &[]).await;
     let pod = world.pod("pod-1");
     // What WhatsApp's page showed, and what we did.

@@ -11,7 +11,7 @@ use simulator::{PagePlan, SimulatorSettings};
 use tokio::time::Instant;
 
 use super::hand::Hand;
-use super::world::{ANA, PHONE, RECOVERS, World, command, text};
+use super::world::{ANA, LONG, PHONE, RECOVERS, World, command, text};
 
 /// Instead of half a minute: the simulator's page is there in a second. Modules that come one by one may take longer.
 const PATIENCE: &str = "--page-patience-ms=3000";
@@ -119,7 +119,13 @@ async fn modules_that_come_late_are_waited_for_and_old_lives_do_not_speak_for_ne
             world.simulator.reload(PHONE).expect("reloaded");
         }
     }
-    world.message("burst 59").await;
+    world.message_within("burst 59", LONG).await;
+    // On a fast machine all are told before the page has gone.
+    eventually(LONG, "the page to be back", async || match world.status().await {
+        Some(status) if status.state == SessionState::Connected && status.last_disconnect.is_some() => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
     let status = world.state(SessionState::Connected).await;
     assert_eq!(status.last_disconnect.expect("one").reason, "PageReloaded");
     for number in 0..60 {

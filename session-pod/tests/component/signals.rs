@@ -69,7 +69,7 @@ fn no_state_is_forgotten() {
 
 async fn world() -> World {
     let settings =
-        SimulatorSettings { qr_lifetime: Duration::from_secs(8), qr_codes: 2, ..SimulatorSettings::default() };
+        SimulatorSettings { qr_lifetime: Duration::from_secs(12), qr_codes: 2, ..SimulatorSettings::default() };
     // Instead of half a minute, for a page that does not fit.
     World::with(settings, &["--page-patience-ms=3000"]).await
 }

@@ -40,6 +40,8 @@ async fn a_redis_that_takes_two_seconds_for_each_answer_costs_time_and_nothing_e
     let still = world.status().await.expect("a status");
     assert_eq!((still.state, still.since), (SessionState::Connected, status.since), "not connected all the time");
     assert!(pod.lives());
-    assert_eq!((world.times_told("in").await, world.sends("out")), (1, 1));
+    // One whose answer came after its deadline is told again, and known by its id.
+    assert!((1..=2).contains(&world.times_told("in").await));
+    assert_eq!(world.sends("out"), 1);
     assert_eq!(pod.end().await.0, Some(0));
 }

@@ -111,7 +111,7 @@ async fn the_connection_breaks_is_taken_over_and_ends() {
 
 #[tokio::test]
 async fn qr_codes_change_stop_and_start_again() {
-    let simulator = support::start_with(std::time::Duration::from_millis(50), 2).await;
+    let simulator = support::start_with(std::time::Duration::from_millis(500), 2).await;
     let mut page = PageClient::connect(&simulator, None).await;
     let first = page.expect("ref").await["ref"].clone();
     let second = page.expect("ref").await["ref"].clone();
