@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use relay::ConnectionId;
 
 use crate::backoff::{Generations, Ledger};
+use crate::connection::fencing::Lease;
 use crate::newest::Newest;
 use crate::reports::Reports;
 
@@ -33,6 +34,8 @@ pub struct Memory {
     pub claims: Newest<PersistentVolumeClaim>,
     /// Pods that were seen on their way out.
     pub endings: Endings,
+    /// Leases that were seen not to be renewed.
+    pub silences: Silences,
     /// Looks at Secrets.
     pub checks: Checks,
     /// Pods that are gone, as the API server said.
@@ -55,6 +58,7 @@ impl Memory {
             pods: Newest::default(),
             claims: Newest::default(),
             endings: Endings::default(),
+            silences: Silences::default(),
             checks: Checks { checking, last: Mutex::default() },
             gone_pods: Gone::default(),
             gone_claims: Gone::default(),
@@ -85,6 +89,7 @@ impl Memory {
             pods,
             claims,
             endings,
+            silences,
             checks,
             gone_pods,
             gone_claims,
@@ -97,6 +102,7 @@ impl Memory {
         pods.forget(id);
         claims.forget(id);
         endings.since(*id, None);
+        silences.forget(id);
         checks.last.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         gone_pods.forget(id);
         gone_claims.forget(id);
@@ -142,6 +148,37 @@ impl Endings {
             *entry = (pod.uid(), Instant::now());
         }
         Some(entry.1.elapsed())
+    }
+}
+
+/// Since when each pod that is to be taken away by force has been seen without its lease. One look does not tell: a lease
+/// that ran out because the clock of Redis was set forward is its holder's again at the next renewal.
+#[derive(Debug, Default)]
+pub struct Silences(Mutex<HashMap<ConnectionId, (Option<String>, Instant)>>);
+
+impl Silences {
+    /// What a look says, and those before it. A lease is believed to be held until it was seen otherwise for as long as one
+    /// lives.
+    pub fn judge(&self, id: ConnectionId, pod: &Pod, holder: Option<&str>) -> Lease {
+        self.judge_at(id, pod, holder, Instant::now())
+    }
+
+    fn judge_at(&self, id: ConnectionId, pod: &Pod, holder: Option<&str>, now: Instant) -> Lease {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if holder == pod.metadata.uid.as_deref() {
+            all.remove(&id);
+            return Lease::Held;
+        }
+        let entry = all.entry(id).or_insert_with(|| (pod.uid(), now));
+        if entry.0 != pod.uid() {
+            *entry = (pod.uid(), now);
+        }
+        let silent = now.saturating_duration_since(entry.1) >= relay::Lease::TIME_TO_LIVE;
+        if silent { Lease::NotHeld } else { Lease::Held }
+    }
+
+    fn forget(&self, id: &ConnectionId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }
 
@@ -213,6 +250,22 @@ mod tests {
         assert!(within(checks.wait_at(id(), false, 0.5, now), every));
         assert!(within(checks.wait_at(id(), true, 0.5, now), when_shut_out));
         assert_eq!(checks.wait_at(id(), true, 0.5, now + when_shut_out), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_lease_is_not_held_once_it_was_seen_so_for_as_long_as_one_lives() {
+        let (silences, start) = (Silences::default(), Instant::now());
+        let (first, second) = (pod(&connection(), 1), pod(&connection(), 2));
+        let after = |pod: &Pod, holder: Option<&str>, seconds: u64| {
+            silences.judge_at(id(), pod, holder, start + Duration::from_secs(seconds))
+        };
+        assert_eq!(after(&first, None, 0), Lease::Held);
+        assert_eq!(after(&first, Some("another"), 14), Lease::Held);
+        assert_eq!(after(&first, None, 15), Lease::NotHeld);
+        assert_eq!(after(&first, first.uid().as_deref(), 16), Lease::Held, "it renews");
+        assert_eq!(after(&first, None, 20), Lease::Held, "from the beginning");
+        assert_eq!(after(&second, None, 36), Lease::Held, "of another pod nothing is known");
+        assert_eq!(after(&second, None, 51), Lease::NotHeld);
     }
 
     #[test]

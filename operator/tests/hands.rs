@@ -447,6 +447,12 @@ async fn the_pod_of_a_lost_node_is_replaced_only_when_asked_for_and_when_its_ses
     tokio::select! {
         () = renews => {}
         () = async {
+            // Its lease is looked at twice, as far from one another as a lease lives.
+            eventually(SOON * 3, "the pod to be taken away", async || match stage.api::<Pod>().get_opt("force").await {
+                Ok(Some(pod)) if pod.uid().as_ref() == Some(lost) => Err("it is there"),
+                _ => Ok(()),
+            })
+            .await;
             another_pod(stage, "force", Some(lost.clone())).await;
             told(stage, "force", "ForceDeleted").await;
         } => {}

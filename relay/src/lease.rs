@@ -10,16 +10,19 @@ use crate::ids::ConnectionId;
 use crate::names::Names;
 use crate::offset::Fence;
 
-/// KEYS: lease, fence, holder. ARGV: holder, ms, whether to take it from another. The same holder may take it again (its
-/// process was restarted in the same pod, and a kubelet never runs two of one container), anybody else only when it is free.
-/// Each taking gets a new fence. None is below the clock's milliseconds: a Redis that lost its data, or came back from a
-/// backup, would give out numbers anew, and whoever remembers a greater one (the API) would take the session for an
-/// overtaken one. The clock is told as well: it is the one that all who share this Redis can agree on. Where another pod has
-/// not given the session back, it stays on record until the taking is confirmed.
+/// KEYS: lease, fence, holder. ARGV: holder, ms, whether to take one over that is longer than any that was just renewed. The
+/// same holder may take it again (its process was restarted in the same pod, and a kubelet never runs two of one container),
+/// anybody else only when it is free. Each taking gets a new fence. None is below the clock's milliseconds: a Redis that lost
+/// its data, or came back from a backup, would give out numbers anew, and whoever remembers a greater one (the API) would take
+/// the session for an overtaken one. The clock is told as well: it is the one that all who share this Redis can agree on. Where
+/// another pod has not given the session back, it stays on record until the taking is confirmed.
 const ACQUIRE: &str = r"
 local held, time = redis.call('GET', KEYS[1]), redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if held and held:match('^(.*)#') ~= ARGV[1] and ARGV[3] == '0' then return {0, redis.call('PTTL', KEYS[1]), now, 0} end
+if held and held:match('^(.*)#') ~= ARGV[1] then
+  local left = redis.call('PTTL', KEYS[1])
+  if ARGV[3] == '0' or left <= tonumber(ARGV[2]) then return {0, left, now, ''} end
+end
 local fence = redis.call('INCR', KEYS[2])
 if fence < now then
   fence = now
@@ -27,32 +30,48 @@ if fence < now then
 end
 redis.call('SET', KEYS[1], ARGV[1] .. '#' .. fence, 'PX', ARGV[2])
 local last = redis.call('GET', KEYS[3])
-local let_go = (not last or last == ARGV[1]) and 1 or 0
-if let_go == 1 then redis.call('SET', KEYS[3], ARGV[1]) end
-return {1, fence, now, let_go}";
+if last and last ~= '' and last ~= ARGV[1] then return {1, fence, now, 'kept'} end
+redis.call('SET', KEYS[3], ARGV[1])
+return {1, fence, now, last and 'given back' or 'unknown'}";
 
-/// KEYS: lease, fence, holder. ARGV: holder, ms, fence. One when it is still held, and the clock. A lease that ran out while
-/// its holder went on renewing it (the clock of Redis was set forward) is its holder's as long as nobody else has taken it.
+/// KEYS: lease, fence, holder. ARGV: holder, fence. Whether it is ours: also one that ran out while its holder went on renewing
+/// it (the clock of Redis was set forward), as long as nobody else has taken it.
+const IS_OURS: &str = r"
+local held = redis.call('GET', KEYS[1])
+local ours = held == ARGV[1] .. '#' .. ARGV[2]
+if not held then ours = redis.call('GET', KEYS[2]) == ARGV[2] and redis.call('GET', KEYS[3]) == ARGV[1] end";
+
+/// The same, and ms. One when it is still held, and the clock.
 const RENEW: &str = r"
-local held, time = redis.call('GET', KEYS[1]), redis.call('TIME')
+local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local ours = held == ARGV[1] .. '#' .. ARGV[3]
-if not held then ours = redis.call('GET', KEYS[2]) == ARGV[3] and redis.call('GET', KEYS[3]) == ARGV[1] end
 if not ours then return {0, now} end
-redis.call('SET', KEYS[1], ARGV[1] .. '#' .. ARGV[3], 'PX', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[1] .. '#' .. ARGV[2], 'PX', ARGV[3])
 return {1, now}";
 
-/// KEYS: lease, holder. ARGV: holder, fence. One when it is still held: then nobody else is on record any more.
+/// The same. One when it is still held: then nobody else is on record any more.
 const CONFIRM: &str = r"
-if redis.call('GET', KEYS[1]) ~= ARGV[1] .. '#' .. ARGV[2] then return 0 end
-redis.call('SET', KEYS[2], ARGV[1])
+if not ours then return 0 end
+redis.call('SET', KEYS[3], ARGV[1])
 return 1";
 
-/// KEYS: lease, holder. ARGV: holder, fence. Whoever else is on record stays there.
+/// The same. That it was given back is put on record; whoever else is on it stays there.
 const RELEASE: &str = r"
-if redis.call('GET', KEYS[1]) ~= ARGV[1] .. '#' .. ARGV[2] then return 0 end
-if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
-return redis.call('DEL', KEYS[1])";
+if not ours then return 0 end
+if redis.call('GET', KEYS[3]) == ARGV[1] then redis.call('SET', KEYS[3], '') end
+redis.call('DEL', KEYS[1])
+return 1";
+
+/// What is on record of whoever held a lease before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// It gave the lease back, or was the same pod.
+    GaveBack,
+    /// It did not: its lease ran out, by the clock of Redis, which somebody may have set. It may not know that yet.
+    MayBeAtWork,
+    /// Nobody is. That is so of a new connection, and in a Redis that lost its data.
+    Unknown,
+}
 
 /// The answer to the wish for a lease.
 #[derive(Debug)]
@@ -72,9 +91,8 @@ pub struct Lease {
     pub fence: Fence,
     /// When it was taken, by Redis' clock.
     pub taken_at: Timestamp,
-    /// Whether nobody else can still be at work: the one before gave it back, or was the same pod. Otherwise its lease ran out,
-    /// by the clock of Redis, which somebody may have set: that pod may not know it yet.
-    pub was_free: bool,
+    /// Who held it before.
+    pub before: Before,
 }
 
 impl Lease {
@@ -88,55 +106,68 @@ impl Lease {
     /// lease from [`Lease::TIME_TO_LIVE`] on, and three seconds is what the stop may take.
     pub const GIVE_UP_AFTER: Duration = Duration::from_secs(12);
 
-    /// Takes the lease for `holder` (the pod's UID) if it is free or already the same holder's. Where it
-    /// [was not free](Lease::was_free) the taking is to be [confirmed](Lease::confirm) once the pod before must have stopped.
+    /// Takes the lease for `holder` (the pod's UID) if it is free or already the same holder's. Where another pod
+    /// [may be at work](Before::MayBeAtWork) the taking is to be [confirmed](Lease::confirm) once that one must have stopped.
     pub async fn acquire(redis: &mut Redis, connection: ConnectionId, holder: &str) -> Result<Acquired, RelayError> {
-        Self::take(redis, connection, holder, "0").await
+        Self::take(redis, connection, holder, false).await
     }
 
-    /// Takes it from whoever has it. Only for one who has seen by a clock of its own that it was not renewed for
-    /// [`Lease::TIME_TO_LIVE`]: when the clock of Redis is set back, a lease outlives its holder by as much.
+    /// The same, and takes over one that is longer than [`Lease::TIME_TO_LIVE`]: when the clock of Redis is set back, a lease
+    /// outlives its holder by as much. Only for one who has seen by a clock of its own that it stayed so for as long as a
+    /// lease lives.
     pub async fn take_over(redis: &mut Redis, connection: ConnectionId, holder: &str) -> Result<Acquired, RelayError> {
-        Self::take(redis, connection, holder, "1").await
+        Self::take(redis, connection, holder, true).await
     }
 
     async fn take(
         redis: &mut Redis,
         connection: ConnectionId,
         holder: &str,
-        from_another: &str,
+        overlong: bool,
     ) -> Result<Acquired, RelayError> {
         let names = Names(connection);
         let keys = [names.lease(), names.fence(), names.holder()];
-        let (taken, number, now, was_free): (u8, i64, i64, u8) =
-            evaluate(redis, ACQUIRE, &keys, &[holder, &milliseconds(), from_another]).await?;
+        let arguments = [holder, &milliseconds(), if overlong { "1" } else { "0" }];
+        let (taken, number, now, before): (u8, i64, i64, String) = evaluate(redis, ACQUIRE, &keys, &arguments).await?;
         if taken == 0 {
             return Ok(Acquired::HeldByOther(Duration::from_millis(u64::try_from(number).unwrap_or(0))));
         }
+        let before = match before.as_str() {
+            "given back" => Before::GaveBack,
+            "unknown" => Before::Unknown,
+            _ => Before::MayBeAtWork,
+        };
         let fence = Fence(u64::try_from(number).unwrap_or(0));
-        let (holder, taken_at) = (holder.to_owned(), time(now)?);
-        Ok(Acquired::Held(Self { names, holder, fence, taken_at, was_free: was_free == 1 }))
+        Ok(Acquired::Held(Self { names, holder: holder.to_owned(), fence, taken_at: time(now)?, before }))
     }
 
     /// Prolongs the lease, and gives the time by Redis' clock; [`RelayError::Fenced`] when it is not ours any more.
     pub async fn renew(&self, redis: &mut Redis) -> Result<Timestamp, RelayError> {
-        let keys = [self.names.lease(), self.names.fence(), self.names.holder()];
-        let (held, now): (u8, i64) =
-            evaluate(redis, RENEW, &keys, &[&self.holder, &milliseconds(), &self.fence.to_string()]).await?;
+        let (held, now): (u8, i64) = self.if_ours(redis, RENEW, &[&milliseconds()]).await?;
         if held == 1 { time(now) } else { Err(RelayError::Fenced { mine: self.fence }) }
     }
 
     /// Says that whoever had it before must have stopped.
     pub async fn confirm(&self, redis: &mut Redis) -> Result<(), RelayError> {
-        let keys = [self.names.lease(), self.names.holder()];
-        let held: u8 = evaluate(redis, CONFIRM, &keys, &[&self.holder, &self.fence.to_string()]).await?;
+        let held: u8 = self.if_ours(redis, CONFIRM, &[]).await?;
         if held == 1 { Ok(()) } else { Err(RelayError::Fenced { mine: self.fence }) }
     }
 
     /// Gives the lease back, so that the next pod need not wait. Nothing happens when it is not ours any more.
     pub async fn release(&self, redis: &mut Redis) -> Result<(), RelayError> {
-        let keys = [self.names.lease(), self.names.holder()];
-        evaluate::<u8>(redis, RELEASE, &keys, &[&self.holder, &self.fence.to_string()]).await.map(drop)
+        self.if_ours::<u8>(redis, RELEASE, &[]).await.map(drop)
+    }
+
+    async fn if_ours<T: redis::FromRedisValue>(
+        &self,
+        redis: &mut Redis,
+        script: &str,
+        more: &[&str],
+    ) -> Result<T, RelayError> {
+        let keys = [self.names.lease(), self.names.fence(), self.names.holder()];
+        let fence = self.fence.to_string();
+        let arguments: Vec<_> = [self.holder.as_str(), &fence].into_iter().chain(more.iter().copied()).collect();
+        evaluate(redis, &format!("{IS_OURS}{script}"), &keys, &arguments).await
     }
 }
 

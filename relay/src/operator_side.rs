@@ -16,6 +16,7 @@ use crate::connection::Redis;
 use crate::envelope::Envelope;
 use crate::error::RelayError;
 use crate::ids::ConnectionId;
+use crate::lease::Lease;
 use crate::names::{ALL_KEYS, Names, STATUS_CHANNELS};
 use crate::status::SessionStatus;
 
@@ -110,10 +111,14 @@ impl OperatorRelay {
         read_status(&mut self.redis, connection).await
     }
 
-    /// The pod, by UID, whose session holds the lease; nothing when nobody does.
+    /// The pod, by UID, whose session holds the lease and renews it; nothing when nobody does. A lease that is longer than any
+    /// that was just renewed, because the clock of Redis was set back, is one of which that is not known.
     pub async fn lease_holder(&mut self, connection: ConnectionId) -> Result<Option<String>, RelayError> {
-        let held: Option<String> = self.redis.get(Names(connection).lease()).await?;
-        Ok(held.and_then(|held| held.split('#').next().map(str::to_owned)))
+        let lease = Names(connection).lease();
+        let (held, left): (Option<String>, i64) =
+            redis::pipe().get(&lease).pttl(&lease).query_async(&mut self.redis).await?;
+        let overlong = u128::try_from(left).is_ok_and(|left| left > Lease::TIME_TO_LIVE.as_millis());
+        Ok(held.filter(|_| !overlong).and_then(|held| held.split('#').next().map(str::to_owned)))
     }
 
     /// Makes the user of a session, or sets it to exactly these rights and these passwords, each of which lets it in.

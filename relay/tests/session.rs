@@ -6,8 +6,8 @@ use std::time::Duration;
 use harness::{Redis, eventually};
 use jiff::Timestamp;
 use relay::{
-    Ack, Acquired, ApiRelay, COMMANDS_AT_ONCE, Command, CommandAction, CompanyId, ConnectionId, Credentials, Endpoint,
-    Event, Lease, Names, Offset, OperatorRelay, RelayError, SessionRelay,
+    Ack, Acquired, ApiRelay, Before, COMMANDS_AT_ONCE, Command, CommandAction, CompanyId, ConnectionId, Credentials,
+    Endpoint, Event, Lease, Names, Offset, OperatorRelay, RelayError, SessionRelay,
 };
 use uuid::Uuid;
 
@@ -178,17 +178,18 @@ async fn a_lease_that_ran_out_says_whether_its_holder_must_have_stopped() {
     let redis = Redis::start().await;
     let mut own = session_of(&redis, id(1)).await;
     let first = held(&mut own, id(1), "pod-a").await;
-    assert!(first.was_free, "nobody was there");
+    assert_eq!(first.before, Before::Unknown, "nobody was there");
 
     set_the_clock(&redis, 1).await;
     first.renew(&mut own).await.expect("nobody else has taken it");
     assert!(matches!(Lease::acquire(&mut own, id(1), "pod-b").await, Ok(Acquired::HeldByOther(_))));
+    assert!(matches!(Lease::take_over(&mut own, id(1), "pod-b").await, Ok(Acquired::HeldByOther(_))), "it is renewed");
     set_the_clock(&redis, 1).await;
     let second = held(&mut own, id(1), "pod-b").await;
-    assert!(!second.was_free, "the first may not know it yet");
+    assert_eq!(second.before, Before::MayBeAtWork, "the first may not know it yet");
     assert!(matches!(first.renew(&mut own).await, Err(RelayError::Fenced { .. })));
     let second = held(&mut own, id(1), "pod-b").await;
-    assert!(!second.was_free, "to be started anew does not make it free");
+    assert_eq!(second.before, Before::MayBeAtWork, "to be started anew changes nothing about that");
     set_the_clock(&redis, 1).await;
     assert!(matches!(second.renew(&mut own).await, Err(RelayError::Fenced { .. })), "who is not confirmed has nothing");
     let second = held(&mut own, id(1), "pod-b").await;
@@ -199,15 +200,18 @@ async fn a_lease_that_ran_out_says_whether_its_holder_must_have_stopped() {
     set_the_clock(&redis, -1).await;
     let Ok(Acquired::HeldByOther(left)) = Lease::acquire(&mut own, id(1), "pod-c").await else { panic!("it is held") };
     assert!(left > Lease::TIME_TO_LIVE, "{left:?}");
+    assert_eq!(OperatorRelay::new(admin(&redis)).lease_holder(id(1)).await.expect("answers"), None, "nobody knows");
     let Ok(Acquired::Held(third)) = Lease::take_over(&mut own, id(1), "pod-c").await else { panic!("is not taken") };
-    assert!(third.fence > second.fence && !third.was_free);
+    assert!(third.fence > second.fence && third.before == Before::MayBeAtWork);
     assert!(matches!(second.confirm(&mut own).await, Err(RelayError::Fenced { .. })));
     third.release(&mut own).await.expect("is given back");
     let fourth = held(&mut own, id(1), "pod-d").await;
-    assert!(!fourth.was_free, "the second, whom the third never outlasted");
+    assert_eq!(fourth.before, Before::MayBeAtWork, "the second, whom the third never outlasted");
     fourth.confirm(&mut own).await.expect("is held");
+    // What ran out by the clock is given back all the same.
+    set_the_clock(&redis, 1).await;
     fourth.release(&mut own).await.expect("is given back");
-    assert!(held(&mut own, id(1), "pod-e").await.was_free);
+    assert_eq!(held(&mut own, id(1), "pod-e").await.before, Before::GaveBack);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use relay::{Acquired, ConnectionId, Lease, Redis, RelayError};
+use relay::{Acquired, Before, ConnectionId, Lease, Redis, RelayError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +13,9 @@ use crate::health::Parts;
 
 /// Longest pause between two tries for a lease that somebody else holds. They may give it back at any time.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// For giving back what was not made use of.
+const RELEASE: Duration = Duration::from_secs(2);
 
 /// Between two tries when a renewal failed: several fit into the time after which we give up.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
@@ -35,34 +38,70 @@ impl Held {
     }
 }
 
+/// How exactly two answers of Redis tell the same end of a lease.
+const SAME: Duration = Duration::from_secs(1);
+
 /// What this pod has seen, by a clock that nobody sets, of the one that holds the lease. Redis ends leases by its own clock;
 /// when that is set forward they end early, and when it is set back they outlive their holders.
 #[derive(Debug, Default)]
-struct Other {
-    /// Until when it may be at work, as far as Redis last said.
-    until: Option<Instant>,
-    /// Since when its lease has been longer than any that was just renewed.
+struct Other(Option<Seen>);
+
+/// One look at a lease that another pod holds, and what came of those before.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    at: Instant,
+    /// When it ends, if nobody sets the clock and its holder does not renew it.
+    ends: Instant,
+    /// Until when its holder may be at work: when it renewed is only known to have been before somebody looked.
+    works_until: Instant,
+    /// Since when it has been longer than any that was just renewed.
     overlong_since: Option<Instant>,
 }
 
 impl Other {
-    /// It holds the lease for so long, as was asked at that moment.
-    fn seen(&mut self, left: Duration, asked: Instant) {
-        self.until = Some(asked + left.min(Lease::TIME_TO_LIVE));
-        self.overlong_since = if left > Lease::TIME_TO_LIVE { self.overlong_since.or(Some(asked)) } else { None };
+    /// It holds the lease for so long, as Redis answered at that moment.
+    fn seen(&mut self, left: Duration, at: Instant) {
+        let ends = at + left;
+        // Another end: it was renewed, or the clock was set.
+        let is_same = |before: &Seen| ends <= before.ends + SAME && before.ends <= ends + SAME;
+        let before = self.0.filter(is_same);
+        let overlong = left > Lease::TIME_TO_LIVE;
+        self.0 = Some(Seen {
+            at,
+            ends,
+            works_until: before.map_or(at + Lease::TIME_TO_LIVE, |before| before.works_until),
+            overlong_since: overlong.then(|| before.and_then(|before| before.overlong_since).unwrap_or(at)),
+        });
     }
 
-    /// Whether it has not renewed its lease for as long as one lives.
+    /// Whether it was seen not to renew its lease for as long as one lives, though that goes on.
     fn is_silent(&self, now: Instant) -> bool {
-        self.overlong_since.is_some_and(|since| now.saturating_duration_since(since) >= Lease::TIME_TO_LIVE)
+        let since = self.0.and_then(|seen| seen.overlong_since);
+        since.is_some_and(|since| now.saturating_duration_since(since) >= Lease::TIME_TO_LIVE)
     }
 
-    /// How long it may be at work still: one of which nothing was seen may have renewed just before its lease was gone.
+    /// How long it may be at work still, now that its lease is ours and it did not give it back. One that nobody saw, or
+    /// lately, or whose lease was gone before its time, may have renewed it just before.
     fn may_work_for(&self, now: Instant) -> Duration {
+        let Some(seen) = self.0 else { return Lease::TIME_TO_LIVE };
         if self.is_silent(now) {
             return Duration::ZERO;
         }
-        self.until.map_or(Lease::TIME_TO_LIVE, |until| until.saturating_duration_since(now))
+        let lost_sight = now.saturating_duration_since(seen.at) > Lease::RENEW_EVERY;
+        if lost_sight || seen.ends > now + SAME {
+            return Lease::TIME_TO_LIVE;
+        }
+        seen.works_until.saturating_duration_since(now)
+    }
+
+    /// How long to wait before the lease is made use of.
+    fn wait(&self, before: Before, now: Instant) -> Duration {
+        match before {
+            Before::MayBeAtWork => self.may_work_for(now),
+            // Redis lost its data, and with them what was on record of the one that was seen.
+            Before::Unknown if self.0.is_some() => Lease::TIME_TO_LIVE,
+            Before::GaveBack | Before::Unknown => Duration::ZERO,
+        }
     }
 }
 
@@ -93,15 +132,16 @@ pub async fn acquire(
             Ok(Acquired::Held(lease)) => {
                 let clock = RedisClock::new(lease.taken_at, since);
                 let mut held = Held { lease, clock, since };
-                if !held.lease.was_free {
-                    let wait = other.may_work_for(since);
-                    tracing::info!(wait_ms = wait.as_millis(), "the pod before did not give its lease back");
+                let wait = other.wait(held.lease.before, since);
+                if held.lease.before == Before::MayBeAtWork || !wait.is_zero() {
+                    tracing::info!(wait_ms = wait.as_millis(), "the pod before may be at work still; waiting");
+                    health.lease.close("the pod before may be at work still");
                     let outlasted = tokio::select! {
                         () = stop.cancelled() => {
-                            release(&held.lease, redis, TRY_AGAIN).await;
+                            release(&held.lease, redis, RELEASE).await;
                             return None;
                         }
-                        outlasted = outlast(&mut held, wait, redis) => outlasted,
+                        outlasted = outlast(&mut held, wait, redis, health) => outlasted,
                     };
                     if let Err(error) = outlasted {
                         tracing::warn!(%error, "the lease was lost before its session began");
@@ -113,7 +153,7 @@ pub async fn acquire(
                 return Some(held);
             }
             Ok(Acquired::HeldByOther(left)) => {
-                other.seen(left, since);
+                other.seen(left, Instant::now());
                 if !std::mem::replace(&mut waits, true) {
                     tracing::info!(left_ms = left.as_millis(), "another pod holds the lease; waiting");
                     health.lease.close("another pod holds it");
@@ -134,21 +174,37 @@ pub async fn acquire(
 }
 
 /// Holds the lease for so long without making use of it: then whoever had it has stopped, because nobody works for longer
-/// than that after a last renewal.
-async fn outlast(held: &mut Held, wait: Duration, redis: &mut Redis) -> Result<(), RelayError> {
+/// than that after a last renewal. Fails when the lease is lost meanwhile.
+async fn outlast(held: &mut Held, wait: Duration, redis: &mut Redis, health: &Parts) -> Result<(), RelayError> {
     let end = Instant::now() + wait;
+    let mut pause = Lease::RENEW_EVERY;
     loop {
-        let left = end.saturating_duration_since(Instant::now());
-        tokio::time::sleep(left.min(Lease::RENEW_EVERY)).await;
-        if left <= Lease::RENEW_EVERY {
-            held.lease.confirm(redis).await?;
-        }
-        let asked = Instant::now();
-        let now = held.lease.renew(redis).await?;
-        held.clock.read(now, asked);
-        held.since = asked;
-        if left <= Lease::RENEW_EVERY {
-            return Ok(());
+        tokio::time::sleep_until(end.min(Instant::now() + pause)).await;
+        let (asked, is_over) = (Instant::now(), Instant::now() >= end);
+        let answer = held.lease.renew(redis).await;
+        let answer = match answer {
+            Ok(now) if is_over => held.lease.confirm(redis).await.map(|()| now),
+            answer => answer,
+        };
+        health.redis.follow(&answer);
+        match answer {
+            Ok(now) => {
+                held.clock.read(now, asked);
+                held.since = asked;
+                if is_over {
+                    return Ok(());
+                }
+                pause = Lease::RENEW_EVERY;
+            }
+            Err(error @ RelayError::Fenced { .. }) => return Err(error),
+            Err(error) => {
+                crate::metrics::REDIS_ERRORS.count(["lease"]);
+                tracing::warn!(%error, "the lease was not renewed");
+                pause = RENEW_AGAIN;
+                if is_over {
+                    tokio::time::sleep(RENEW_AGAIN).await;
+                }
+            }
         }
     }
 }
@@ -236,12 +292,40 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_of_whom_nothing_was_seen_may_be_at_work_as_long_as_a_lease_lives() {
+    fn a_holder_may_be_at_work_for_as_long_as_a_lease_lives_after_it_may_have_renewed() {
         let (mut other, start) = (Other::default(), Instant::now());
-        assert_eq!(other.may_work_for(start), Lease::TIME_TO_LIVE);
+        assert_eq!(other.may_work_for(start), Lease::TIME_TO_LIVE, "nobody saw it");
         other.seen(seconds(9), start);
-        assert_eq!(other.may_work_for(start + seconds(2)), seconds(7), "gone early, by a clock that was set");
-        assert_eq!(other.may_work_for(start + seconds(9)), Duration::ZERO, "seen to run out");
+        other.seen(seconds(7), start + seconds(2));
+        other.seen(seconds(3), start + seconds(6));
+        assert_eq!(
+            other.may_work_for(start + seconds(9)),
+            seconds(6),
+            "it may have renewed just before the first look"
+        );
+        other.seen(seconds(14), start + seconds(8));
+        other.seen(seconds(1), start + seconds(21));
+        assert_eq!(other.may_work_for(start + seconds(22)), seconds(1), "it renewed just before it was seen to");
+        assert_eq!(other.may_work_for(start + seconds(23)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_lease_that_is_gone_before_its_time_says_nothing_of_when_it_was_renewed() {
+        let (mut other, start) = (Other::default(), Instant::now());
+        other.seen(seconds(9), start);
+        assert_eq!(other.may_work_for(start + seconds(2)), Lease::TIME_TO_LIVE, "the clock was set forward");
+        assert_eq!(other.may_work_for(start + seconds(9)), Lease::TIME_TO_LIVE, "it was lost sight of");
+    }
+
+    #[test]
+    fn only_what_was_given_back_is_made_use_of_at_once() {
+        let (mut other, now) = (Other::default(), Instant::now());
+        let waits =
+            |other: &Other| [Before::GaveBack, Before::MayBeAtWork, Before::Unknown].map(|b| other.wait(b, now));
+        let (none, all) = (Duration::ZERO, Lease::TIME_TO_LIVE);
+        assert_eq!(waits(&other), [none, all, none]);
+        other.seen(none, now);
+        assert_eq!(waits(&other), [none, all, all], "what was seen a Redis without its data does not know");
     }
 
     #[test]

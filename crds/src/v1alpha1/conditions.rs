@@ -102,7 +102,7 @@ reasons! {
     CrashLooping,
     /// The session used more memory than it may. Raise spec.resources.limits.memory.
     OOMKilled,
-    /// The node put the pod out: it ran short, or is being drained. The pod is made again.
+    /// The node put the pod out: it ran short, shuts down, or is being drained. The pod is made again.
     Evicted,
     /// A pod of higher priority took this one's place. The pod is made again.
     Preempted,

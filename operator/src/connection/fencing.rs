@@ -3,8 +3,9 @@
 //!
 //! Taking a pod's object away stops nothing on its node. What stops the session there is its lease: it closes its browser
 //! within 12 s after the last renewal that succeeded, and the lease runs out after 15 s. So three things are asked for
-//! together: the grace of the pod is over by a margin, by this process' own steady clock; Redis answers; and it says that
-//! this pod does not hold the lease. A node that is cut off from the API server but not from Redis keeps its session.
+//! together: the grace of the pod is over by a margin, by this process' own steady clock; Redis answers; and it goes on saying
+//! for as long as a lease lives that this pod does not hold it ([`crate::memory::Silences`]). A node that is cut off from the
+//! API server but not from Redis keeps its session.
 
 use std::time::Duration;
 

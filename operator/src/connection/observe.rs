@@ -211,8 +211,7 @@ pub async fn lease(connection: &WhatsAppConnection, seen: &Observed, context: &C
         return Lease::Unknown;
     };
     match context.relay.clone().lease_holder(seen.id).await {
-        Ok(holder) if holder == pod.uid() => Lease::Held,
-        Ok(_) => Lease::NotHeld,
+        Ok(holder) => context.memory.silences.judge(seen.id, pod, holder.as_deref()),
         Err(error) => {
             tracing::warn!(%error, connection = %seen.id, "whether a lost session still holds its lease is not known");
             Lease::Unknown
