@@ -105,6 +105,9 @@ pub(super) struct Model {
     cached: Objects,
     lags: bool,
     processes: BTreeMap<String, Process>,
+    /// Pods that were taken away by force when their sessions had stopped. A node that comes back may go on with one until its
+    /// kubelet ends it; then the next pod waits for the lease.
+    forced: BTreeSet<String>,
     lease: Option<String>,
     redis: Redis,
     refuses: Refuses,
@@ -125,6 +128,7 @@ impl Model {
             cached: Objects::default(),
             lags: false,
             processes: BTreeMap::new(),
+            forced: BTreeSet::new(),
             lease: None,
             redis: Redis::There,
             refuses: Refuses::default(),
@@ -369,6 +373,7 @@ impl Model {
                 assert!(process.is_none_or(|process| !process.browser), "its browser still runs");
                 if self.objects.pod.as_ref().and_then(ResourceExt::uid).as_ref() == Some(uid) {
                     self.objects.pod = None;
+                    self.forced.insert(uid.clone());
                 }
             }
         }
@@ -397,7 +402,8 @@ impl Model {
             return belongs_to(there, &self.id()).then_some(());
         }
         assert!(self.objects.claim.is_some(), "a pod without its volume");
-        assert!(self.processes.values().all(|process| !process.browser), "another session of the account is at work");
+        let at_work = self.processes.iter().find(|(uid, process)| process.browser && !self.forced.contains(*uid));
+        assert!(at_work.is_none(), "another session of the account is at work");
         if self.refuses.pods {
             self.tried.refusals = self.tried.refusals.after_another(self.now, 0.5);
             return None;

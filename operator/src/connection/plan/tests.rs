@@ -100,6 +100,19 @@ proptest! {
     }
 }
 
+/// Its pod was taken by force while it was cut off; then it reaches Redis again, and has the lease before the next one.
+#[test]
+fn a_session_that_goes_on_without_its_pod_holds_nothing_up() {
+    use Happening::{NodeIsLost, Nothing, SetNodeLoss};
+    let happenings = [Nothing, NodeIsLost(Node::Alone), SetNodeLoss(NodeLoss::ForceDelete), Nothing, NodeIsLost(Node::Deaf)];
+    let mut model = after(happenings.map(|happening| (happening, UNDISTURBED)).to_vec());
+    settle(&mut model);
+    assert_eq!(model.pods_made, 2);
+    model.heal();
+    settle(&mut model);
+    assert!(model.outcome().0.is_some_and(|pod| model.in_step(pod)));
+}
+
 #[test]
 fn a_lost_node_is_waited_for_when_nothing_else_was_asked() {
     let mut model = Model::new();
