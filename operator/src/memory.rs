@@ -177,7 +177,8 @@ impl Silences {
         if silent { Lease::NotHeld } else { Lease::Held }
     }
 
-    fn forget(&self, id: &ConnectionId) {
+    /// What was seen so far counts no more.
+    pub fn forget(&self, id: &ConnectionId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }

@@ -89,7 +89,7 @@ async fn a_password_is_replaced_while_both_are_valid_and_its_session_goes_on() {
     bring(&stage, id, &folder).await;
     let endpoint = Endpoint::with_credentials_in(&stage.redis.url(), folder.clone()).expect("valid");
     let mut redis = endpoint.connect().expect("lazy");
-    let Acquired::Held(lease) = Lease::acquire(&mut redis, id, &pod).await.expect("the user may") else {
+    let Acquired::Held(lease) = Lease::acquire(&mut redis, id, &pod, None).await.expect("the user may") else {
         unreachable!("nobody else is there")
     };
     let mut session = SessionRelay::new(redis, id, &lease);

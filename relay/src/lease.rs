@@ -10,76 +10,78 @@ use crate::ids::ConnectionId;
 use crate::names::Names;
 use crate::offset::Fence;
 
-/// KEYS: lease, fence, holder. ARGV: holder, ms, whether to take one over that is longer than any that was just renewed. The
-/// same holder may take it again (its process was restarted in the same pod, and a kubelet never runs two of one container),
-/// anybody else only when it is free. Each taking gets a new fence. None is below the clock's milliseconds: a Redis that lost
-/// its data, or came back from a backup, would give out numbers anew, and whoever remembers a greater one (the API) would take
-/// the session for an overtaken one. The clock is told as well: it is the one that all who share this Redis can agree on. Where
-/// another pod has not given the session back, it stays on record until the taking is confirmed.
+/// KEYS: lease, fence, holder. ARGV: holder, ms, the lease that another pod was last seen to hold, and whether to take that
+/// one over. The same holder may take it again (its process was restarted in the same pod, and a kubelet never runs two of one
+/// container), anybody else only when it is free. Each taking gets a new fence. None is below the clock's milliseconds: a Redis
+/// that lost its data, or came back from a backup, would give out numbers anew, and whoever remembers a greater one (the API)
+/// would take the session for an overtaken one. The clock is told as well: it is the one that all who share this Redis can
+/// agree on. Where another pod has not given the session back, it stays on record until the taking is confirmed; so does one
+/// of which only the caller knows, because Redis lost its data.
 const ACQUIRE: &str = r"
 local held, time = redis.call('GET', KEYS[1]), redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if held and held:match('^(.*)#') ~= ARGV[1] then
-  local left = redis.call('PTTL', KEYS[1])
-  if ARGV[3] == '0' or left <= tonumber(ARGV[2]) then return {0, left, now, ''} end
+if held and held:match('^(.-)#') ~= ARGV[1] and not (ARGV[4] == '1' and held == ARGV[3]) then
+  return {0, redis.call('PTTL', KEYS[1]), now, held}
 end
 local fence = redis.call('INCR', KEYS[2])
 if fence < now then
   fence = now
   redis.call('SET', KEYS[2], fence)
 end
-redis.call('SET', KEYS[1], ARGV[1] .. '#' .. fence, 'PX', ARGV[2])
+local mine = ARGV[1] .. '#' .. fence .. '#0'
+redis.call('SET', KEYS[1], mine, 'PX', ARGV[2])
 local last = redis.call('GET', KEYS[3])
-if last and last ~= '' and last ~= ARGV[1] then return {1, fence, now, 'kept'} end
-redis.call('SET', KEYS[3], ARGV[1])
-return {1, fence, now, last and 'given back' or 'unknown'}";
+if not last and ARGV[3] ~= '' then
+  last = '?'
+  redis.call('SET', KEYS[3], last)
+end
+if last and last ~= '' and last:match('^(.-)#') ~= ARGV[1] then return {1, fence, now, last} end
+redis.call('SET', KEYS[3], mine)
+return {1, fence, now, ''}";
 
 /// KEYS: lease, fence, holder. ARGV: holder, fence. Whether it is ours: also one that ran out while its holder went on renewing
 /// it (the clock of Redis was set forward), as long as nobody else has taken it.
 const IS_OURS: &str = r"
-local held = redis.call('GET', KEYS[1])
-local ours = held == ARGV[1] .. '#' .. ARGV[2]
-if not held then ours = redis.call('GET', KEYS[2]) == ARGV[2] and redis.call('GET', KEYS[3]) == ARGV[1] end";
+local mine = ARGV[1] .. '#' .. ARGV[2] .. '#'
+local function is_mine(value) return value and value:sub(1, #mine) == mine end
+local held, last = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[3])
+local ours = is_mine(held) or (not held and redis.call('GET', KEYS[2]) == ARGV[2] and is_mine(last))";
 
-/// The same, and ms. One when it is still held, and the clock.
+/// The same, and ms. One when it is still held, and the clock. Renewals are counted, so that whoever waits sees each.
 const RENEW: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if not ours then return {0, now} end
-redis.call('SET', KEYS[1], ARGV[1] .. '#' .. ARGV[2], 'PX', ARGV[3])
+local renewed = mine .. (tonumber((held or last):sub(#mine + 1)) + 1)
+redis.call('SET', KEYS[1], renewed, 'PX', ARGV[3])
+if is_mine(last) then redis.call('SET', KEYS[3], renewed) end
 return {1, now}";
 
 /// The same. One when it is still held: then nobody else is on record any more.
 const CONFIRM: &str = r"
 if not ours then return 0 end
-redis.call('SET', KEYS[3], ARGV[1])
+redis.call('SET', KEYS[3], held or last)
 return 1";
 
 /// The same. That it was given back is put on record; whoever else is on it stays there.
 const RELEASE: &str = r"
 if not ours then return 0 end
-if redis.call('GET', KEYS[3]) == ARGV[1] then redis.call('SET', KEYS[3], '') end
+if is_mine(last) then redis.call('SET', KEYS[3], '') end
 redis.call('DEL', KEYS[1])
 return 1";
-
-/// What is on record of whoever held a lease before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Before {
-    /// It gave the lease back, or was the same pod.
-    GaveBack,
-    /// It did not: its lease ran out, by the clock of Redis, which somebody may have set. It may not know that yet.
-    MayBeAtWork,
-    /// Nobody is. That is so of a new connection, and in a Redis that lost its data.
-    Unknown,
-}
 
 /// The answer to the wish for a lease.
 #[derive(Debug)]
 pub enum Acquired {
     /// It is ours.
     Held(Lease),
-    /// Somebody else has it, at most for so long if nothing is heard of them.
-    HeldByOther(Duration),
+    /// Another pod has it.
+    HeldByOther {
+        /// At most for so long if nothing is heard of that one, by the clock of Redis.
+        left: Duration,
+        /// This very lease; another one after each renewal.
+        value: String,
+    },
 }
 
 /// A lease that was taken. Dropping it does not give it back: that would need the network.
@@ -91,8 +93,9 @@ pub struct Lease {
     pub fence: Fence,
     /// When it was taken, by Redis' clock.
     pub taken_at: Timestamp,
-    /// Who held it before.
-    pub before: Before,
+    /// The last lease, as far as Redis knows, of a pod that did not give it back: it ran out, by the clock of Redis, which
+    /// somebody may have set, so that its holder may not know that yet.
+    pub not_given_back: Option<String>,
 }
 
 impl Lease {
@@ -106,39 +109,47 @@ impl Lease {
     /// lease from [`Lease::TIME_TO_LIVE`] on, and three seconds is what the stop may take.
     pub const GIVE_UP_AFTER: Duration = Duration::from_secs(12);
 
-    /// Takes the lease for `holder` (the pod's UID) if it is free or already the same holder's. Where another pod
-    /// [may be at work](Before::MayBeAtWork) the taking is to be [confirmed](Lease::confirm) once that one must have stopped.
-    pub async fn acquire(redis: &mut Redis, connection: ConnectionId, holder: &str) -> Result<Acquired, RelayError> {
-        Self::take(redis, connection, holder, false).await
+    /// Takes the lease for `holder` (the pod's UID) if it is free or already the same holder's. Where another pod has
+    /// [not given it back](Lease::not_given_back) the taking is to be [confirmed](Lease::confirm) once that one must have
+    /// stopped. `seen` is the lease that another pod was last seen to hold.
+    pub async fn acquire(
+        redis: &mut Redis,
+        connection: ConnectionId,
+        holder: &str,
+        seen: Option<&str>,
+    ) -> Result<Acquired, RelayError> {
+        Self::take(redis, connection, holder, seen.unwrap_or_default(), false).await
     }
 
-    /// The same, and takes over one that is longer than [`Lease::TIME_TO_LIVE`]: when the clock of Redis is set back, a lease
-    /// outlives its holder by as much. Only for one who has seen by a clock of its own that it stayed so for as long as a
-    /// lease lives.
-    pub async fn take_over(redis: &mut Redis, connection: ConnectionId, holder: &str) -> Result<Acquired, RelayError> {
-        Self::take(redis, connection, holder, true).await
+    /// The same, and takes over this lease of another pod, which was not renewed for [`Lease::TIME_TO_LIVE`] by a clock of the
+    /// caller's own: when the clock of Redis is set back, a lease outlives its holder by as much.
+    pub async fn take_over(
+        redis: &mut Redis,
+        connection: ConnectionId,
+        holder: &str,
+        silent: &str,
+    ) -> Result<Acquired, RelayError> {
+        Self::take(redis, connection, holder, silent, true).await
     }
 
     async fn take(
         redis: &mut Redis,
         connection: ConnectionId,
         holder: &str,
-        overlong: bool,
+        seen: &str,
+        over: bool,
     ) -> Result<Acquired, RelayError> {
         let names = Names(connection);
         let keys = [names.lease(), names.fence(), names.holder()];
-        let arguments = [holder, &milliseconds(), if overlong { "1" } else { "0" }];
-        let (taken, number, now, before): (u8, i64, i64, String) = evaluate(redis, ACQUIRE, &keys, &arguments).await?;
+        let arguments = [holder, &milliseconds(), seen, if over { "1" } else { "0" }];
+        let (taken, number, now, other): (u8, i64, i64, String) = evaluate(redis, ACQUIRE, &keys, &arguments).await?;
         if taken == 0 {
-            return Ok(Acquired::HeldByOther(Duration::from_millis(u64::try_from(number).unwrap_or(0))));
+            let left = Duration::from_millis(u64::try_from(number).unwrap_or(0));
+            return Ok(Acquired::HeldByOther { left, value: other });
         }
-        let before = match before.as_str() {
-            "given back" => Before::GaveBack,
-            "unknown" => Before::Unknown,
-            _ => Before::MayBeAtWork,
-        };
         let fence = Fence(u64::try_from(number).unwrap_or(0));
-        Ok(Acquired::Held(Self { names, holder: holder.to_owned(), fence, taken_at: time(now)?, before }))
+        let not_given_back = Some(other).filter(|other| !other.is_empty());
+        Ok(Acquired::Held(Self { names, holder: holder.to_owned(), fence, taken_at: time(now)?, not_given_back }))
     }
 
     /// Prolongs the lease, and gives the time by Redis' clock; [`RelayError::Fenced`] when it is not ours any more.

@@ -29,7 +29,7 @@ pub use envelope::{Envelope, Header, Undecodable, VERSION};
 pub use error::RelayError;
 pub use event::{Ack, Chat, Event, Live, Message, StateChange};
 pub use ids::{ChatId, CompanyId, ConnectionId, InvalidId, MessageId, Phone};
-pub use lease::{Acquired, Before, Lease};
+pub use lease::{Acquired, Lease};
 pub use names::{Names, company_channel, company_of_channel};
 pub use offset::{Fence, Offset};
 pub use operator_side::OperatorRelay;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use harness::{Redis, eventually};
 use jiff::Timestamp;
 use relay::{
-    Ack, Acquired, ApiRelay, Before, COMMANDS_AT_ONCE, Command, CommandAction, CompanyId, ConnectionId, Credentials,
-    Endpoint, Event, Lease, Names, Offset, OperatorRelay, RelayError, SessionRelay,
+    Ack, Acquired, ApiRelay, COMMANDS_AT_ONCE, Command, CommandAction, CompanyId, ConnectionId, Credentials, Endpoint,
+    Event, Lease, Names, Offset, OperatorRelay, RelayError, SessionRelay,
 };
 use uuid::Uuid;
 
@@ -29,9 +29,17 @@ async fn session_of(redis: &Redis, connection: ConnectionId) -> relay::Redis {
 }
 
 async fn held(redis: &mut relay::Redis, connection: ConnectionId, holder: &str) -> Lease {
-    match Lease::acquire(redis, connection, holder).await.expect("Redis answers") {
+    match Lease::acquire(redis, connection, holder, None).await.expect("Redis answers") {
         Acquired::Held(lease) => lease,
-        Acquired::HeldByOther(left) => panic!("held by another for {left:?}"),
+        Acquired::HeldByOther { left, .. } => panic!("held by another for {left:?}"),
+    }
+}
+
+/// The lease that another pod than this one has, and for how long.
+async fn held_by_other(redis: &mut relay::Redis, holder: &str) -> (String, Duration) {
+    match Lease::acquire(redis, id(1), holder, None).await.expect("Redis answers") {
+        Acquired::HeldByOther { left, value } => (value, left),
+        Acquired::Held(lease) => panic!("{lease:?}"),
     }
 }
 
@@ -140,8 +148,8 @@ async fn one_holder_at_a_time_and_whoever_was_overtaken_is_refused() {
     let redis = Redis::start().await;
     let mut own = session_of(&redis, id(1)).await;
     let first = held(&mut own, id(1), "pod-a").await;
-    let waits = Lease::acquire(&mut own, id(1), "pod-b").await.expect("Redis answers");
-    assert!(matches!(waits, Acquired::HeldByOther(left) if left > Duration::ZERO));
+    let (seen, left) = held_by_other(&mut own, "pod-b").await;
+    assert!(seen.starts_with("pod-a#") && left > Duration::ZERO);
 
     let again = held(&mut own, id(1), "pod-a").await;
     assert!(again.fence > first.fence, "a restarted process gets a fence of its own");
@@ -178,18 +186,21 @@ async fn a_lease_that_ran_out_says_whether_its_holder_must_have_stopped() {
     let redis = Redis::start().await;
     let mut own = session_of(&redis, id(1)).await;
     let first = held(&mut own, id(1), "pod-a").await;
-    assert_eq!(first.before, Before::Unknown, "nobody was there");
+    assert_eq!(first.not_given_back, None, "nobody was there");
 
     set_the_clock(&redis, 1).await;
     first.renew(&mut own).await.expect("nobody else has taken it");
-    assert!(matches!(Lease::acquire(&mut own, id(1), "pod-b").await, Ok(Acquired::HeldByOther(_))));
-    assert!(matches!(Lease::take_over(&mut own, id(1), "pod-b").await, Ok(Acquired::HeldByOther(_))), "it is renewed");
+    let (seen, _) = held_by_other(&mut own, "pod-b").await;
+    first.renew(&mut own).await.expect("is held");
+    let taken = Lease::take_over(&mut own, id(1), "pod-b", &seen).await;
+    assert!(matches!(taken, Ok(Acquired::HeldByOther { value, .. }) if value != seen), "each renewal is seen");
     set_the_clock(&redis, 1).await;
     let second = held(&mut own, id(1), "pod-b").await;
-    assert_eq!(second.before, Before::MayBeAtWork, "the first may not know it yet");
+    let last = second.not_given_back.clone().expect("the first may not know it yet");
+    assert!(last.starts_with("pod-a#") && last != seen, "with its last renewal: {last}");
     assert!(matches!(first.renew(&mut own).await, Err(RelayError::Fenced { .. })));
     let second = held(&mut own, id(1), "pod-b").await;
-    assert_eq!(second.before, Before::MayBeAtWork, "to be started anew changes nothing about that");
+    assert_eq!(second.not_given_back.as_ref(), Some(&last), "to be started anew changes nothing about that");
     set_the_clock(&redis, 1).await;
     assert!(matches!(second.renew(&mut own).await, Err(RelayError::Fenced { .. })), "who is not confirmed has nothing");
     let second = held(&mut own, id(1), "pod-b").await;
@@ -198,20 +209,41 @@ async fn a_lease_that_ran_out_says_whether_its_holder_must_have_stopped() {
     second.renew(&mut own).await.expect("nobody else has taken it");
 
     set_the_clock(&redis, -1).await;
-    let Ok(Acquired::HeldByOther(left)) = Lease::acquire(&mut own, id(1), "pod-c").await else { panic!("it is held") };
+    let (seen, left) = held_by_other(&mut own, "pod-c").await;
     assert!(left > Lease::TIME_TO_LIVE, "{left:?}");
     assert_eq!(OperatorRelay::new(admin(&redis)).lease_holder(id(1)).await.expect("answers"), None, "nobody knows");
-    let Ok(Acquired::Held(third)) = Lease::take_over(&mut own, id(1), "pod-c").await else { panic!("is not taken") };
-    assert!(third.fence > second.fence && third.before == Before::MayBeAtWork);
+    let taken = Lease::take_over(&mut own, id(1), "pod-c", &seen).await;
+    let Ok(Acquired::Held(third)) = taken else { panic!("is not taken") };
+    assert!(third.fence > second.fence);
+    assert_eq!(third.not_given_back, Some(seen));
     assert!(matches!(second.confirm(&mut own).await, Err(RelayError::Fenced { .. })));
     third.release(&mut own).await.expect("is given back");
     let fourth = held(&mut own, id(1), "pod-d").await;
-    assert_eq!(fourth.before, Before::MayBeAtWork, "the second, whom the third never outlasted");
+    assert!(
+        fourth.not_given_back.as_ref().is_some_and(|last| last.starts_with("pod-b#")),
+        "the third never outlasted it"
+    );
     fourth.confirm(&mut own).await.expect("is held");
     // What ran out by the clock is given back all the same.
     set_the_clock(&redis, 1).await;
     fourth.release(&mut own).await.expect("is given back");
-    assert_eq!(held(&mut own, id(1), "pod-e").await.before, Before::GaveBack);
+    assert_eq!(held(&mut own, id(1), "pod-e").await.not_given_back, None);
+}
+
+/// What would be lost: the same promise, when Redis loses its data while a pod waits for another.
+#[tokio::test]
+async fn who_saw_another_pod_at_work_knows_more_than_a_redis_that_lost_its_data() {
+    let redis = Redis::start().await;
+    let mut own = session_of(&redis, id(1)).await;
+    held(&mut own, id(1), "pod-a").await;
+    let (seen, _) = held_by_other(&mut own, "pod-b").await;
+    redis::cmd("FLUSHALL").query_async::<()>(&mut admin(&redis)).await.expect("answers");
+    for _ in 0..2 {
+        // Also when the answer to the first was lost.
+        let taken = Lease::acquire(&mut own, id(1), "pod-b", Some(&seen)).await;
+        let Ok(Acquired::Held(second)) = taken else { panic!("it is free") };
+        assert!(second.not_given_back.is_some_and(|last| last != seen), "when that one renewed last is not known");
+    }
 }
 
 #[tokio::test]
@@ -321,7 +353,7 @@ async fn a_connection_that_was_refused_once_is_let_in_when_its_user_is_there() {
     let credentials = Credentials::of_session(id(1), "password-of-1".to_owned());
     let mut own = Endpoint::new(&redis.url(), Some(&credentials)).expect("valid").connect().expect("lazy");
     let mut clone = own.clone();
-    let refused = Lease::acquire(&mut own, id(1), "pod-a").await;
+    let refused = Lease::acquire(&mut own, id(1), "pod-a", None).await;
     assert!(matches!(refused, Err(RelayError::Redis(_))), "nobody knows the user yet");
     OperatorRelay::new(admin(&redis)).allow(id(1), &[credentials.password()]).await.expect("user is made");
     held(&mut own, id(1), "pod-a").await;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use relay::{Acquired, Before, ConnectionId, Lease, Redis, RelayError};
+use relay::{Acquired, ConnectionId, Lease, Redis, RelayError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,70 +38,42 @@ impl Held {
     }
 }
 
-/// How exactly two answers of Redis tell the same end of a lease.
-const SAME: Duration = Duration::from_secs(1);
-
 /// What this pod has seen, by a clock that nobody sets, of the one that holds the lease. Redis ends leases by its own clock;
 /// when that is set forward they end early, and when it is set back they outlive their holders.
 #[derive(Debug, Default)]
 struct Other(Option<Seen>);
 
-/// One look at a lease that another pod holds, and what came of those before.
-#[derive(Debug, Clone, Copy)]
+/// A lease that another pod was seen to hold.
+#[derive(Debug)]
 struct Seen {
-    at: Instant,
-    /// When it ends, if nobody sets the clock and its holder does not renew it.
-    ends: Instant,
-    /// Until when its holder may be at work: when it renewed is only known to have been before somebody looked.
+    /// It is another one after each renewal.
+    value: String,
+    /// Until when its holder may be at work, if it has not renewed since: it did before it was first seen to.
     works_until: Instant,
-    /// Since when it has been longer than any that was just renewed.
-    overlong_since: Option<Instant>,
 }
 
 impl Other {
-    /// It holds the lease for so long, as Redis answered at that moment.
-    fn seen(&mut self, left: Duration, at: Instant) {
-        let ends = at + left;
-        // Another end: it was renewed, or the clock was set.
-        let is_same = |before: &Seen| ends <= before.ends + SAME && before.ends <= ends + SAME;
-        let before = self.0.filter(is_same);
-        let overlong = left > Lease::TIME_TO_LIVE;
-        self.0 = Some(Seen {
-            at,
-            ends,
-            works_until: before.map_or(at + Lease::TIME_TO_LIVE, |before| before.works_until),
-            overlong_since: overlong.then(|| before.and_then(|before| before.overlong_since).unwrap_or(at)),
-        });
+    /// It holds this lease, as Redis answered at that moment.
+    fn seen(&mut self, value: String, at: Instant) {
+        if self.value() != Some(value.as_str()) {
+            self.0 = Some(Seen { value, works_until: at + Lease::TIME_TO_LIVE });
+        }
     }
 
-    /// Whether it was seen not to renew its lease for as long as one lives, though that goes on.
-    fn is_silent(&self, now: Instant) -> bool {
-        let since = self.0.and_then(|seen| seen.overlong_since);
-        since.is_some_and(|since| now.saturating_duration_since(since) >= Lease::TIME_TO_LIVE)
+    fn value(&self) -> Option<&str> {
+        self.0.as_ref().map(|seen| seen.value.as_str())
     }
 
-    /// How long it may be at work still, now that its lease is ours and it did not give it back. One that nobody saw, or
-    /// lately, or whose lease was gone before its time, may have renewed it just before.
-    fn may_work_for(&self, now: Instant) -> Duration {
-        let Some(seen) = self.0 else { return Lease::TIME_TO_LIVE };
-        if self.is_silent(now) {
-            return Duration::ZERO;
-        }
-        let lost_sight = now.saturating_duration_since(seen.at) > Lease::RENEW_EVERY;
-        if lost_sight || seen.ends > now + SAME {
-            return Lease::TIME_TO_LIVE;
-        }
-        seen.works_until.saturating_duration_since(now)
+    /// The lease that was seen not to be renewed for as long as one lives.
+    fn silent(&self, now: Instant) -> Option<&str> {
+        self.0.as_ref().filter(|seen| seen.works_until <= now).map(|seen| seen.value.as_str())
     }
 
-    /// How long to wait before the lease is made use of.
-    fn wait(&self, before: Before, now: Instant) -> Duration {
-        match before {
-            Before::MayBeAtWork => self.may_work_for(now),
-            // Redis lost its data, and with them what was on record of the one that was seen.
-            Before::Unknown if self.0.is_some() => Lease::TIME_TO_LIVE,
-            Before::GaveBack | Before::Unknown => Duration::ZERO,
-        }
+    /// How long its holder may be at work still, now that the lease is ours and this was its last one. What nobody saw may have
+    /// been renewed just before.
+    fn may_work_for(&self, last: &str, now: Instant) -> Duration {
+        let seen = self.0.as_ref().filter(|seen| seen.value == last);
+        seen.map_or(Lease::TIME_TO_LIVE, |seen| seen.works_until.saturating_duration_since(now))
     }
 }
 
@@ -117,10 +89,9 @@ pub async fn acquire(
     loop {
         let since = Instant::now();
         let taking = async {
-            if other.is_silent(since) {
-                Lease::take_over(redis, connection, holder).await
-            } else {
-                Lease::acquire(redis, connection, holder).await
+            match other.silent(since) {
+                Some(silent) => Lease::take_over(redis, connection, holder, silent).await,
+                None => Lease::acquire(redis, connection, holder, other.value()).await,
             }
         };
         let answer = tokio::select! {
@@ -132,8 +103,8 @@ pub async fn acquire(
             Ok(Acquired::Held(lease)) => {
                 let clock = RedisClock::new(lease.taken_at, since);
                 let mut held = Held { lease, clock, since };
-                let wait = other.wait(held.lease.before, since);
-                if held.lease.before == Before::MayBeAtWork || !wait.is_zero() {
+                if let Some(last) = &held.lease.not_given_back {
+                    let wait = other.may_work_for(last, since);
                     tracing::info!(wait_ms = wait.as_millis(), "the pod before may be at work still; waiting");
                     health.lease.close("the pod before may be at work still");
                     let outlasted = tokio::select! {
@@ -152,8 +123,8 @@ pub async fn acquire(
                 health.lease.open();
                 return Some(held);
             }
-            Ok(Acquired::HeldByOther(left)) => {
-                other.seen(left, Instant::now());
+            Ok(Acquired::HeldByOther { left, value }) => {
+                other.seen(value, Instant::now());
                 if !std::mem::replace(&mut waits, true) {
                     tracing::info!(left_ms = left.as_millis(), "another pod holds the lease; waiting");
                     health.lease.close("another pod holds it");
@@ -240,7 +211,8 @@ async fn renew(
     stop: CancellationToken,
 ) -> Result<(), Lost> {
     let Held { lease, clock, since: mut renewed } = held;
-    let mut pause = Lease::RENEW_EVERY;
+    // An answer may have taken long.
+    let mut pause = Lease::RENEW_EVERY.saturating_sub(renewed.elapsed());
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -294,51 +266,24 @@ mod tests {
     #[test]
     fn a_holder_may_be_at_work_for_as_long_as_a_lease_lives_after_it_may_have_renewed() {
         let (mut other, start) = (Other::default(), Instant::now());
-        assert_eq!(other.may_work_for(start), Lease::TIME_TO_LIVE, "nobody saw it");
-        other.seen(seconds(9), start);
-        other.seen(seconds(7), start + seconds(2));
-        other.seen(seconds(3), start + seconds(6));
-        assert_eq!(
-            other.may_work_for(start + seconds(9)),
-            seconds(6),
-            "it may have renewed just before the first look"
-        );
-        other.seen(seconds(14), start + seconds(8));
-        other.seen(seconds(1), start + seconds(21));
-        assert_eq!(other.may_work_for(start + seconds(22)), seconds(1), "it renewed just before it was seen to");
-        assert_eq!(other.may_work_for(start + seconds(23)), Duration::ZERO);
+        assert_eq!(other.may_work_for("a#1#0", start), Lease::TIME_TO_LIVE, "nobody saw it");
+        other.seen("a#1#0".to_owned(), start);
+        other.seen("a#1#0".to_owned(), start + seconds(6));
+        assert_eq!(other.may_work_for("a#1#0", start + seconds(9)), seconds(6), "it renewed before the first look");
+        assert_eq!(other.may_work_for("a#1#1", start + seconds(9)), Lease::TIME_TO_LIVE, "nobody saw the last renewal");
+        other.seen("a#1#1".to_owned(), start + seconds(10));
+        assert_eq!(other.may_work_for("a#1#1", start + seconds(20)), seconds(5));
+        assert_eq!(other.may_work_for("a#1#1", start + seconds(26)), Duration::ZERO);
     }
 
     #[test]
-    fn a_lease_that_is_gone_before_its_time_says_nothing_of_when_it_was_renewed() {
+    fn a_lease_that_goes_on_is_believed_as_long_as_one_lives_and_not_when_it_is_renewed() {
         let (mut other, start) = (Other::default(), Instant::now());
-        other.seen(seconds(9), start);
-        assert_eq!(other.may_work_for(start + seconds(2)), Lease::TIME_TO_LIVE, "the clock was set forward");
-        assert_eq!(other.may_work_for(start + seconds(9)), Lease::TIME_TO_LIVE, "it was lost sight of");
-    }
-
-    #[test]
-    fn only_what_was_given_back_is_made_use_of_at_once() {
-        let (mut other, now) = (Other::default(), Instant::now());
-        let waits =
-            |other: &Other| [Before::GaveBack, Before::MayBeAtWork, Before::Unknown].map(|b| other.wait(b, now));
-        let (none, all) = (Duration::ZERO, Lease::TIME_TO_LIVE);
-        assert_eq!(waits(&other), [none, all, none]);
-        other.seen(none, now);
-        assert_eq!(waits(&other), [none, all, all], "what was seen a Redis without its data does not know");
-    }
-
-    #[test]
-    fn a_lease_that_is_too_long_is_believed_as_long_as_one_lives_and_not_when_it_is_renewed() {
-        let (mut other, start) = (Other::default(), Instant::now());
-        other.seen(seconds(3600), start);
-        other.seen(seconds(3590), start + seconds(10));
-        assert!(!other.is_silent(start + seconds(14)));
-        assert!(other.is_silent(start + seconds(15)));
-        assert_eq!(other.may_work_for(start + seconds(15)), Duration::ZERO);
-        other.seen(seconds(15), start + seconds(15));
-        assert!(!other.is_silent(start + seconds(16)), "its holder lives");
-        other.seen(seconds(3600), start + seconds(20));
-        assert!(!other.is_silent(start + seconds(34)), "set back once more");
+        assert_eq!(other.silent(start), None);
+        other.seen("a#1#0".to_owned(), start);
+        assert_eq!(other.silent(start + seconds(14)), None);
+        assert_eq!(other.silent(start + seconds(15)), Some("a#1#0"));
+        other.seen("a#1#1".to_owned(), start + seconds(15));
+        assert_eq!(other.silent(start + seconds(29)), None, "its holder lives");
     }
 }

@@ -21,7 +21,7 @@ pub struct Session {
 impl Session {
     pub async fn start(endpoint: &Endpoint, connection: ConnectionId) -> Self {
         let mut redis = endpoint.connect().unwrap();
-        let Acquired::Held(lease) = Lease::acquire(&mut redis, connection, "pod").await.unwrap() else {
+        let Acquired::Held(lease) = Lease::acquire(&mut redis, connection, "pod", None).await.unwrap() else {
             panic!("the lease is taken");
         };
         let relay = SessionRelay::new(redis.clone(), connection, &lease);

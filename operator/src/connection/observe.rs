@@ -213,6 +213,7 @@ pub async fn lease(connection: &WhatsAppConnection, seen: &Observed, context: &C
     match context.relay.clone().lease_holder(seen.id).await {
         Ok(holder) => context.memory.silences.judge(seen.id, pod, holder.as_deref()),
         Err(error) => {
+            context.memory.silences.forget(&seen.id);
             tracing::warn!(%error, connection = %seen.id, "whether a lost session still holds its lease is not known");
             Lease::Unknown
         }

@@ -132,9 +132,9 @@ impl Stage {
             let (user, password) = text("username").zip(text("password")).ok_or("the Secret is not whole")?;
             let credentials = Credentials::new(user, password);
             let mut redis = self.endpoint(Some(&credentials)).connect().expect("lazy");
-            match Lease::acquire(&mut redis, id, pod_uid).await.map_err(|error| error.to_string())? {
+            match Lease::acquire(&mut redis, id, pod_uid, None).await.map_err(|error| error.to_string())? {
                 Acquired::Held(lease) => Ok(SessionRelay::new(redis, id, &lease)),
-                Acquired::HeldByOther(left) => Err(format!("held by another for {left:?}")),
+                Acquired::HeldByOther { left, .. } => Err(format!("held by another for {left:?}")),
             }
         })
         .await

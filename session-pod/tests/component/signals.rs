@@ -145,7 +145,7 @@ async fn fall(world: &mut World, pod: &Process, state: S) {
 }
 
 async fn wait_for_the_lease(world: &World) -> Process {
-    let other = Lease::acquire(&mut world.client(), world.connection, "pod-0").await.expect("answers");
+    let other = Lease::acquire(&mut world.client(), world.connection, "pod-0", None).await.expect("answers");
     assert!(matches!(other, Acquired::Held(_)), "{other:?}");
     let pod = world.process("pod-1").await;
     pod.answers("/ready", 503, "lease: another pod holds it").await;

@@ -303,12 +303,13 @@ impl World {
             .collect()
     }
 
-    /// What the lease says: its holder, and how long it still runs.
+    /// What the lease says: its holder with its fence, and how long it still runs.
     pub async fn lease(&mut self) -> Option<(String, Duration)> {
         let key = relay::Names(self.connection).lease();
         let (holder, left): (Option<String>, i64) =
             redis::pipe().get(&key).pttl(&key).query_async(&mut self.client()).await.expect("Redis answers");
-        Some((holder?, Duration::from_millis(u64::try_from(left).unwrap_or(0))))
+        let holder = holder?.rsplit_once('#').expect("a count of renewals").0.to_owned();
+        Some((holder, Duration::from_millis(u64::try_from(left).unwrap_or(0))))
     }
 
     /// What becomes of the lease when Redis' clock is set by so many hours, forward or back.
