@@ -104,7 +104,8 @@ proptest! {
 #[test]
 fn a_session_that_goes_on_without_its_pod_holds_nothing_up() {
     use Happening::{NodeIsLost, Nothing, SetNodeLoss};
-    let happenings = [Nothing, NodeIsLost(Node::Alone), SetNodeLoss(NodeLoss::ForceDelete), Nothing, NodeIsLost(Node::Deaf)];
+    let happenings =
+        [Nothing, NodeIsLost(Node::Alone), SetNodeLoss(NodeLoss::ForceDelete), Nothing, NodeIsLost(Node::Deaf)];
     let mut model = after(happenings.map(|happening| (happening, UNDISTURBED)).to_vec());
     settle(&mut model);
     assert_eq!(model.pods_made, 2);
