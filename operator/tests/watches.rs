@@ -230,14 +230,15 @@ async fn a_pod_that_loses_its_labels_before_its_maker_hears_of_it_is_found() {
     const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
     // Not the first: that one's end was asked for, and the answer must not be taken for the next one's.
     let stage = meddled_with(2, |pods| async move {
-        let off = Patch::Merge(json!({"metadata": {"labels": {MANAGED_BY: null}}}));
+        let off = Patch::Merge(json!({"metadata": {"labels": {MANAGED_BY: null}, "annotations": {"taken": "off"}}}));
         pods.patch("sales", &PatchParams::default(), &off).await.expect("is patched");
     })
     .await;
     made_so_far(&stage, 1, |_| true).await;
     stage.condition("sales", "PodReady", "False", "Starting").await;
     stage.api::<Pod>().delete("sales", &DeleteParams::default().grace_period(0)).await.expect("is deleted");
-    made_so_far(&stage, 2, |pod| pod.labels().contains_key(MANAGED_BY)).await;
+    made_so_far(&stage, 2, |pod| pod.annotations().contains_key("taken") && pod.labels().contains_key(MANAGED_BY))
+        .await;
     stage.edit("sales", json!({"state": "Suspended"})).await;
     eventually(SOON, "the pod to be gone", async || match stage.api::<Pod>().get_opt("sales").await {
         Ok(None) => Ok(()),

@@ -8,7 +8,7 @@ use crate::ids::ConnectionId;
 use crate::names::Names;
 
 /// The commands that a session needs: its streams, its keys, its scripts (whose inner calls are checked again), pub/sub.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 16] = [
     "+xadd",
     "+xread",
     "+xdel",
@@ -19,7 +19,6 @@ const COMMANDS: [&str; 17] = [
     "+incr",
     "+time",
     "+pttl",
-    "+pexpire",
     "+eval",
     "+publish",
     "+subscribe",

@@ -23,7 +23,7 @@ impl ReplicaId {
 impl Store {
     /// Says that the replica lives, and gives all others that said so within the last six seconds. Forgets those that
     /// did not for a minute. One that said so in the future spoke before the clock was set back: who lives says it anew within
-    /// a second.
+    /// two seconds.
     pub async fn beat(&self, own: ReplicaId) -> Result<Vec<ReplicaId>, StoreError> {
         let others = sqlx::query_scalar(
             "WITH own AS (INSERT INTO replicas (id, seen_at) VALUES ($1, clock_timestamp()) \

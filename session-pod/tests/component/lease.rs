@@ -23,12 +23,7 @@ async fn a_second_pod_waits_until_the_first_has_ended() {
     assert!(!second.health.missing().is_empty(), "a pod that waits is not ready");
 
     assert_eq!(first.end().await, Exit::Stopped);
-    let (mut api, connection) = (world.api.clone(), world.connection);
-    eventually(LONG, "the second pod", async || match api.status(connection).await {
-        Ok(Some(status)) if status.payload.pod_uid == "pod-2" => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
+    world.works("pod-2").await;
     assert_eq!(second.end().await, Exit::Stopped);
 }
 
@@ -96,12 +91,7 @@ async fn a_lease_that_the_clock_of_redis_ended_starts_no_second_browser() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(first.exit().await, Exit::Fenced);
-    let (mut api, connection) = (world.api.clone(), world.connection);
-    eventually(LONG, "the second to work", async || match api.status(connection).await {
-        Ok(Some(status)) if status.payload.pod_uid == "pod-2" => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
+    world.works("pod-2").await;
     let (_, left) = world.lease().await.expect("is held");
     assert!(left <= Lease::TIME_TO_LIVE, "{left:?}");
     assert_eq!(second.end().await, Exit::Stopped);
@@ -117,12 +107,7 @@ async fn a_lease_that_the_clock_of_redis_prolonged_is_taken_over_when_nobody_ren
     world.set_the_clock_of_redis(-1).await;
     let set = tokio::time::Instant::now();
     let second = world.pod("pod-2");
-    let (mut api, connection) = (world.api.clone(), world.connection);
-    eventually(LONG, "the second pod", async || match api.status(connection).await {
-        Ok(Some(status)) if status.payload.pod_uid == "pod-2" => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
+    world.works("pod-2").await;
     assert!(set.elapsed() >= Lease::TIME_TO_LIVE, "{:?}", set.elapsed());
     assert_eq!(second.end().await, Exit::Stopped);
 }
@@ -168,6 +153,15 @@ async fn a_pod_that_hangs_in_its_volume_and_cannot_renew_its_lease_ends_before_a
 }
 
 impl World {
+    /// Waits until that pod has told its status.
+    async fn works(&mut self, uid: &str) {
+        eventually(LONG, uid, async || match self.status().await {
+            Some(status) if status.pod_uid == uid => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+    }
+
     /// Takes Redis away between two renewals, and gives when the lease ends.
     async fn cut_off(&mut self) -> tokio::time::Instant {
         let ends = self.lease_with(Duration::from_secs(11)..Duration::from_secs(14)).await;
